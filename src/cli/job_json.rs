@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::hold_line;
 use crate::costs::{Basis, Charge, Usd};
 use crate::jobs::{
-    Attempt, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Resolution, Review, Stage,
-    StageName, Step, StepName, StepState, StoredImage,
+    Attempt, CorrectedAnswer, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Resolution,
+    Review, Stage, StageName, Step, StepName, StepState, StoredImage,
 };
 
 /// A job as `--json` shows it. Fields are only ever added.
@@ -92,12 +92,23 @@ struct AttemptView<'a> {
 }
 
 #[derive(Debug, Serialize)]
+struct CorrectedView<'a> {
+    billed: bool,
+    /// What was booked.
+    usd: Option<Usd>,
+    by: &'a str,
+    at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize)]
 struct ResolutionView<'a> {
     billed: bool,
     by: &'a str,
     at: DateTime<Utc>,
     /// When the provider named a price, which counts instead.
     overruled_at: Option<DateTime<Utc>>,
+    /// The answers that this one corrects, oldest first.
+    corrected: Vec<CorrectedView<'a>>,
     /// The uncertain charge before the answer.
     charge: ChargeView<'a>,
 }
@@ -269,6 +280,12 @@ impl<'a> AttemptView<'a> {
     }
 }
 
+impl<'a> CorrectedView<'a> {
+    fn new(answer: &'a CorrectedAnswer) -> Self {
+        Self { billed: answer.billed, usd: answer.amount, by: &answer.by, at: answer.at }
+    }
+}
+
 impl<'a> ResolutionView<'a> {
     fn new(resolution: &'a Resolution) -> Self {
         Self {
@@ -276,6 +293,7 @@ impl<'a> ResolutionView<'a> {
             by: &resolution.by,
             at: resolution.at,
             overruled_at: resolution.overruled_at,
+            corrected: resolution.corrected.iter().map(CorrectedView::new).collect(),
             charge: ChargeView::new(&resolution.charge),
         }
     }

@@ -24,7 +24,7 @@ mod step;
 mod transitions;
 
 pub use attempt::{Attempt, MAX_ATTEMPT_NUMBER, Outcome};
-pub use billing::{BillingAnswer, Resolution};
+pub use billing::{BillingAnswer, CorrectedAnswer, Resolution};
 pub use claim::{Claim, WorkerId};
 pub use drift::{DriftSummary, PriceTrail};
 pub use failure::{BillingStatus, Failure, FailureCode};

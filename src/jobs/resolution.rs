@@ -1,12 +1,16 @@
 //! An operator's answer to whether an uncertain charge was billed.
 //!
 //! The answer replaces the one charge of its attempt, so that nothing is counted twice. A price that the provider names later
-//! overrules it: the charge of the attempt is replaced once more, and the record says so.
+//! overrules it: the charge of the attempt is replaced once more, and the record says so. An operator can correct an answer that the
+//! provider did not overrule: the new answer replaces the same charge, and the record keeps both.
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::{Attempt, BillingAnswer, BillingStatus, Failure, Job, Outcome, Resolution, Stage, StageName, WorkerId};
+use super::{
+    Attempt, BillingAnswer, BillingStatus, CorrectedAnswer, Failure, Job, Outcome, Resolution, Stage, StageName,
+    WorkerId,
+};
 use crate::costs::{Basis, Charge, MAX_CHARGE_USD, Usd};
 
 /// An answer that does not apply.
@@ -34,6 +38,15 @@ pub enum ResolveError {
     /// More than one attempt has an uncertain charge.
     #[error("attempts {} have uncertain charges: choose one with --attempt", list(.0))]
     Several(Vec<u32>),
+    /// More than one attempt has an answer.
+    #[error("attempts {} have answers: choose one", list(.0))]
+    SeveralAnswers(Vec<u32>),
+    /// There is nothing to correct.
+    #[error("no answer of this job can be corrected: a charge is still uncertain, or the provider's reply counts")]
+    NoAnswer,
+    /// The correction changes nothing.
+    #[error("attempt {0} has this answer already")]
+    SameAnswer(u32),
     /// The provider may still name the price.
     #[error("attempt {0} is generating: its price may still be reported")]
     Running(u32),
@@ -111,12 +124,53 @@ impl Job {
         now: DateTime<Utc>,
     ) -> Result<u32, ResolveError> {
         let number = self.uncertain_attempt(number)?;
+        let attempt = self.attempts.iter().find(|attempt| attempt.number == number);
+        let attempt = attempt.ok_or(ResolveError::NoAttempt(number))?;
+        let charge = attempt.charge.clone().ok_or(ResolveError::CertainAttempt(number))?;
+        self.book_answer(number, charge, Vec::new(), answer, by, now)?;
+        Ok(number)
+    }
+
+    /// Replaces an operator's answer by another one, which replaces the same uncertain charge; the record keeps both. What the provider
+    /// reported since stands. Without a number, that of the one attempt that has an answer. Returns the attempt's number.
+    pub fn correct_answer(
+        &mut self,
+        number: Option<u32>,
+        answer: BillingAnswer,
+        by: &str,
+        now: DateTime<Utc>,
+    ) -> Result<u32, ResolveError> {
+        let number = self.answered_attempt(number)?;
+        let attempt = self.attempts.iter().find(|attempt| attempt.number == number);
+        let attempt = attempt.ok_or(ResolveError::NoAttempt(number))?;
+        let old = attempt.resolution.clone().ok_or(ResolveError::NoAnswer)?;
+        let (booked, charge) = (attempt.charge.as_ref().and_then(|charge| charge.amount), old.charge.clone());
+        let is_same = match answer {
+            BillingAnswer::Billed(amount) => old.billed && amount.or(charge.amount) == booked,
+            BillingAnswer::NotBilled => !old.billed,
+        };
+        if is_same {
+            return Err(ResolveError::SameAnswer(number));
+        }
+        self.book_answer(number, charge, old.into_corrected(booked), answer, by, now)?;
+        Ok(number)
+    }
+
+    /// Replaces what the attempt is charged by the answer to its uncertain `charge`. Errors: nothing is changed.
+    fn book_answer(
+        &mut self,
+        number: u32,
+        charge: Charge,
+        corrected: Vec<CorrectedAnswer>,
+        answer: BillingAnswer,
+        by: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), ResolveError> {
         if self.attempt_number() == number && self.stage_name() == StageName::Generating {
             return Err(ResolveError::Running(number));
         }
         let attempt = self.attempts.iter_mut().find(|attempt| attempt.number == number);
         let attempt = attempt.ok_or(ResolveError::NoAttempt(number))?;
-        let charge = attempt.charge.clone().ok_or(ResolveError::CertainAttempt(number))?;
         let billed = match answer {
             BillingAnswer::Billed(amount) => {
                 let amount = amount.or(charge.amount).ok_or(ResolveError::NoAmount(number))?;
@@ -132,7 +186,8 @@ impl Job {
                 false
             }
         };
-        attempt.resolution = Some(Resolution { billed, charge, by: by.to_owned(), at: now, overruled_at: None });
+        attempt.resolution =
+            Some(Resolution { billed, charge, by: by.to_owned(), at: now, overruled_at: None, corrected });
         let status = if billed { BillingStatus::Yes } else { BillingStatus::No };
         if let Some(Outcome::Failed { failure }) = &mut attempt.outcome {
             failure.billed = status;
@@ -143,7 +198,7 @@ impl Job {
             failure.billed = status;
         }
         self.updated_at = now;
-        Ok(number)
+        Ok(())
     }
 
     /// Releases the unconfirmed charge of a submit that certainly was not accepted: `worker` wrote its record, and knows. Returns
@@ -173,6 +228,26 @@ impl Job {
             failure(last);
         }
         true
+    }
+
+    fn answered_attempt(&self, number: Option<u32>) -> Result<u32, ResolveError> {
+        let is_answered = |attempt: &&Attempt| {
+            attempt.resolution.as_ref().is_some_and(|resolution| resolution.overruled_at.is_none())
+                && attempt.uncertain_charge().is_none()
+        };
+        if let Some(number) = number
+            && self.attempts.iter().all(|attempt| attempt.number != number)
+        {
+            return Err(ResolveError::NoAttempt(number));
+        }
+        let is_meant = |attempt: &&Attempt| number.is_none_or(|number| attempt.number == number);
+        let answered = self.attempts.iter().filter(is_meant).filter(is_answered);
+        let answered: Vec<u32> = answered.map(|attempt| attempt.number).collect();
+        match answered.as_slice() {
+            [number] => Ok(*number),
+            [] => Err(ResolveError::NoAnswer),
+            several => Err(ResolveError::SeveralAnswers(several.to_vec())),
+        }
     }
 
     fn uncertain_attempt(&self, number: Option<u32>) -> Result<u32, ResolveError> {

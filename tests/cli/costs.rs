@@ -68,6 +68,33 @@ fn charge_is_released_only_with_confirmation() {
     env.fails(1, &["costs", "resolve", "no-such-job", "--billed"]);
 }
 
+#[test]
+fn wrong_answer_is_corrected_with_both_recorded() {
+    let (env, id) = moderated();
+    let early = env.fails(1, &["costs", "resolve", &id, "--billed", "--correct", "--yes"]);
+    assert!(early.contains("no answer of this job can be corrected"), "{early}");
+    env.json(&["costs", "resolve", &id, "--not-billed", "--yes", "--json"]);
+    let refused = env.fails(2, &["costs", "resolve", &id, "--billed", "--correct"]);
+    assert!(
+        refused.contains("books $0.03 for attempt 1") && refused.contains("recorded: no charge, released as"),
+        "{refused}"
+    );
+    assert_eq!(costs(&env), [json!("0"), json!("0"), json!("0"), json!(0)]);
+    let job = env.json(&["costs", "resolve", &id, "--billed", "--correct", "--yes", "--json"]);
+    let resolution = &job["attempts"][0]["resolution"];
+    assert_eq!((&resolution["billed"], &resolution["corrected"][0]["billed"]), (&json!(true), &json!(false)));
+    assert_eq!(costs(&env), [json!("0.03"), json!("0"), json!("0"), json!(1)]);
+    let shown = text(&env.run(&["jobs", "show", &id]).stdout);
+    assert!(
+        shown.contains("booked as billed by ") && shown.contains("corrects: released as not billed by "),
+        "{shown}"
+    );
+    let audit = text(&env.run(&["audit"]).stdout);
+    assert!(audit.matches("resolve").count() == 2 && audit.contains("corrects the answer of "), "{audit}");
+    let again = env.fails(1, &["costs", "resolve", &id, "--billed", "--correct", "--yes"]);
+    assert!(again.contains("attempt 1 has this answer already"), "{again}");
+}
+
 /// Three images with tags, one moderated image without.
 fn tagged() -> TestEnv {
     let env = TestEnv::new();

@@ -425,6 +425,20 @@ pub async fn resolved_charge_counts_once(fixture: Fixture) {
         late.resolve_charge(None, answer, "eve@studio", at(20)).unwrap();
         assert_eq!(save(&fixture.other, &mut late).await, Err(StoreError::Conflict(id(name))));
     }
+    // Both answers were wrong, and each is corrected and corrected back.
+    for (name, answer) in [("unconfirmed", BillingAnswer::NotBilled), ("unknown", BillingAnswer::Billed(None))] {
+        let mut job = read(&fixture.other, name).await;
+        job.correct_answer(None, answer, "eve@studio", at(25)).unwrap();
+        save(&fixture.other, &mut job).await.unwrap();
+    }
+    let corrected = costs(&fixture.store).await;
+    assert_eq!((corrected.total_usd, corrected.count), (before.total_usd + usd("0.02"), before.count - 1));
+    assert_eq!(fixture.store.verify_rollups(false).await.unwrap().unwrap_or_default().mismatches, []);
+    for (name, answer) in answers {
+        let mut job = read(&fixture.store, name).await;
+        job.correct_answer(None, answer, "ada@studio", at(26)).unwrap();
+        save(&fixture.store, &mut job).await.unwrap();
+    }
     let after = costs(&fixture.other).await;
     assert_eq!((after.total_usd, after.count), (before.total_usd + usd("0.05"), before.count - 1));
     assert_eq!((after.unknown_usd, after.unconfirmed_usd), (usd("0"), usd("0")));

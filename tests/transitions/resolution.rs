@@ -94,6 +94,46 @@ fn settled_price_overrules_the_answer() {
 }
 
 #[test]
+fn correction_replaces_the_answer_and_keeps_it() {
+    let correct = |job: &mut Job, answer| job.correct_answer(None, answer, "eve@studio", now());
+    let mut job = unconfirmed();
+    assert_eq!(correct(&mut job, BillingAnswer::NotBilled), Err(ResolveError::NoAnswer), "nothing is answered yet");
+    job.resolve_charge(None, BillingAnswer::NotBilled, BY, now()).unwrap();
+    assert_eq!(correct(&mut job, BillingAnswer::NotBilled), Err(ResolveError::SameAnswer(1)));
+    assert_eq!(correct(&mut job, BillingAnswer::Billed(Some(usd("0")))), Err(ResolveError::InvalidAmount));
+    assert_eq!((charge(&job), billed(&job)), (None, BillingStatus::No));
+    // Billed after all, with the amount that was recorded.
+    assert_eq!(correct(&mut job, BillingAnswer::Billed(None)), Ok(1));
+    assert_eq!((charge(&job), billed(&job)), (Some((Some(usd("0.03")), Basis::Settled)), BillingStatus::Yes));
+    assert_eq!(job.charges().count(), 1);
+    // Another amount, and back.
+    assert_eq!(correct(&mut job, BillingAnswer::Billed(Some(usd("0.03")))), Err(ResolveError::SameAnswer(1)));
+    assert_eq!(correct(&mut job, BillingAnswer::Billed(Some(usd("0.02")))), Ok(1));
+    assert_eq!(correct(&mut job, BillingAnswer::NotBilled), Ok(1));
+    assert_eq!((charge(&job), job.cost(), billed(&job)), (None, None, BillingStatus::No));
+    let stored: Job = serde_json::from_str(&serde_json::to_string(&job).unwrap()).unwrap();
+    let resolution = stored.attempts[0].resolution.as_ref().unwrap();
+    assert_eq!((resolution.charge.basis, resolution.by.as_str()), (Basis::Unconfirmed, "eve@studio"));
+    let kept: Vec<_> = resolution.corrected.iter().map(|old| (old.billed, old.amount, old.by.as_str())).collect();
+    let eve = "eve@studio";
+    assert_eq!(kept, [(false, None, BY), (true, Some(usd("0.03")), eve), (true, Some(usd("0.02")), eve)]);
+    let line = resolution.summary(|_| "T".to_owned());
+    assert_eq!(line.split("; corrects: ").last(), Some("released as not billed by ada@studio, T"), "{line}");
+}
+
+#[test]
+fn overruled_answer_cannot_be_corrected() {
+    let mut job = failed(FailureCode::TimedOut, BillingStatus::Unknown);
+    job.resolve_charge(None, BillingAnswer::NotBilled, BY, now()).unwrap();
+    job.retry(now()).unwrap();
+    job.complete(image(&job), Some(credits("4")), None, now()).unwrap();
+    let corrected = job.correct_answer(Some(1), BillingAnswer::NotBilled, BY, now());
+    assert_eq!((corrected, job.cost()), (Err(ResolveError::NoAnswer), Some(usd("0.04"))));
+    let missing = job.correct_answer(Some(2), BillingAnswer::NotBilled, BY, now());
+    assert_eq!(missing, Err(ResolveError::NoAttempt(2)));
+}
+
+#[test]
 fn certain_and_running_charges_are_kept() {
     let resolve = |job: &mut Job, number| job.resolve_charge(number, BillingAnswer::NotBilled, BY, now());
     assert_eq!(resolve(&mut failed(FailureCode::TimedOut, BillingStatus::Yes), None), Err(ResolveError::Certain));

@@ -13,7 +13,7 @@ use crate::cli::operator::{operator, operator_here};
 use crate::cli::{Session, output, resolve_id, start_logging, table};
 use crate::costs::{BalanceLook, Basis, Usd};
 use crate::engine::{OperatorCommands, UncertainCharges, UncertainItem};
-use crate::jobs::{BillingAnswer, Job, ResolveError};
+use crate::jobs::{BillingAnswer, Job, Resolution, ResolveError};
 use crate::telemetry::logging::ExtraSink;
 use crate::text::sanitize_line;
 use crate::time::SystemClock;
@@ -44,6 +44,9 @@ pub struct ResolveArgs {
     /// It was not billed: remove the charge
     #[arg(long, group = "answer")]
     pub not_billed: bool,
+    /// Correct an answer that was wrong: this one counts, and both stay recorded
+    #[arg(long)]
+    pub correct: bool,
     /// Book or remove the charge without confirmation
     #[arg(long, short = 'y')]
     pub yes: bool,
@@ -156,7 +159,8 @@ pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliErr
     let job = store.get(&id).await?.ok_or_else(|| CliError::Failed(format!("job {id} does not exist")))?;
     // What cannot be resolved is reported without a question.
     let mut resolved = job.clone();
-    let number = resolved.resolve_charge(args.attempt, answer, &by, Utc::now());
+    let resolve = if args.correct { Job::correct_answer } else { Job::resolve_charge };
+    let number = resolve(&mut resolved, args.attempt, answer, &by, Utc::now());
     let number =
         number.map_err(|error| CliError::Failed(format!("nothing was changed: {}", with_next_step(&error))))?;
     if !args.yes {
@@ -165,7 +169,11 @@ pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliErr
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated())
         .recorded_as(Some(operator_here()));
-    let outcome = commands.resolve_charge(id.clone(), Some(number), answer, &by).await?;
+    let replaced = answer_of(&job, number).filter(|_| args.correct);
+    let outcome = match replaced {
+        Some(replaced) => commands.correct_answer(id.clone(), number, replaced, answer, &by).await?,
+        None => commands.resolve_charge(id.clone(), Some(number), answer, &by).await?,
+    };
     if let Some((_, why)) = outcome.rejected.first() {
         return Err(CliError::Failed(format!("nothing was changed: {why}")));
     }
@@ -173,7 +181,7 @@ pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliErr
     session.output.answer(&JobDetails::new(&job, Utc::now()), || {
         let attempt = job.attempts.iter().find(|attempt| attempt.number == number);
         let amount = attempt.and_then(|attempt| attempt.charge.as_ref()?.amount).map_or(Usd::ZERO, |amount| amount);
-        let line = attempt.and_then(|attempt| attempt.resolution.as_ref()).map(|resolution| resolution.summary(time));
+        let line = answer_of(&job, number).map(|resolution| resolution.summary(time));
         format!("job {id}, attempt {number}: {}, {}", amount.display(), line.unwrap_or_default())
     })
 }
@@ -195,12 +203,17 @@ fn confirm(job: &Job, resolved: &Job, number: u32, answer: BillingAnswer) -> Res
     let basis = attempt.and_then(|attempt| attempt.charge.as_ref()).map_or("uncertain", |charge| charge.basis.as_str());
     let prices = attempt.and_then(|attempt| attempt.price_line(job.spec_of(attempt).size()));
     let prices = prices.map(|line| format!("; {line}")).unwrap_or_default();
-    let recorded = format!("recorded: {} ({basis}){prices}", amount_of(job, number));
+    let answered = answer_of(job, number).map(|resolution| format!(", {}", resolution.summary(time)));
+    let recorded = match attempt.and_then(|attempt| attempt.charge.as_ref()) {
+        Some(_) => format!("recorded: {} ({basis}){prices}", amount_of(job, number)),
+        None => "recorded: no charge".to_owned(),
+    };
+    let recorded = format!("{recorded}{}", answered.unwrap_or_default());
     if !output::can_ask() {
         return Err(CliError::Usage(format!("this {what} ({recorded}); pass --yes to confirm")));
     }
     output::eprint_line(&recorded);
-    output::eprint_line("The answer cannot be changed; a price that the provider reports later counts instead.");
+    output::eprint_line("Only --correct replaces the answer; a price that the provider reports later counts instead.");
     if output::confirm(&format!("This {what}: {question}")) {
         Ok(())
     } else {
@@ -208,15 +221,19 @@ fn confirm(job: &Job, resolved: &Job, number: u32, answer: BillingAnswer) -> Res
     }
 }
 
-/// An answer that stands is final: the error says what replaces it.
+/// An answer that stands is final unless it is corrected: the error says what replaces it.
 fn with_next_step(error: &ResolveError) -> String {
     match error {
         ResolveError::AlreadyResolved { .. } => format!(
-            "{error}; an answer is final: only a price that the provider reports later replaces it; `darkroom jobs show` shows who \
+            "{error}; an answer is final unless --correct replaces it or the provider reports a price; `darkroom jobs show` shows who \
              answered when"
         ),
         other => other.to_string(),
     }
+}
+
+fn answer_of(job: &Job, number: u32) -> Option<&Resolution> {
+    job.attempts.iter().find(|attempt| attempt.number == number)?.resolution.as_ref()
 }
 
 fn amount_of(job: &Job, number: u32) -> String {

@@ -13,7 +13,7 @@ use futures::StreamExt;
 
 use super::retry_price::likely_price;
 use super::{BulkControl, BulkPlan, BulkRecord, BulkStart, CommandKind, CommandOutcome, NewJob, Operator};
-use crate::jobs::{BillingAnswer, Hold, Job, JobId};
+use crate::jobs::{BillingAnswer, Hold, Job, JobId, Resolution};
 use crate::store::{Save, Store, StoreError};
 use crate::time::Clock;
 
@@ -173,6 +173,30 @@ impl OperatorCommands {
         };
         let mut outcome = self.apply_to_each(CommandKind::Resolved, vec![id], resolve).await?;
         self.record("resolve", &outcome).await;
+        outcome.previous.clear();
+        Ok(outcome)
+    }
+
+    /// Replaces the answer `replaced` by another one. An attempt whose answer changed since stays as it is.
+    pub async fn correct_answer(
+        &self,
+        id: JobId,
+        attempt: u32,
+        replaced: &Resolution,
+        answer: BillingAnswer,
+        by: &str,
+    ) -> Result<CommandOutcome, StoreError> {
+        let correct = |job: &mut Job, now| {
+            let current = job.attempts.iter().find(|current| current.number == attempt);
+            if current.and_then(|current| current.resolution.as_ref()) != Some(replaced) {
+                return Err("its answer was changed since".to_owned());
+            }
+            job.correct_answer(Some(attempt), answer, by, now).map_err(|error| error.to_string())?;
+            tracing::info!(job = %job.id, attempt, ?answer, by, corrected = replaced.by, "answer to a charge corrected");
+            Ok(())
+        };
+        let mut outcome = self.apply_to_each(CommandKind::Resolved, vec![id], correct).await?;
+        self.record_with("resolve", &outcome, Some(&format!("corrects the answer of {}", replaced.by))).await;
         outcome.previous.clear();
         Ok(outcome)
     }

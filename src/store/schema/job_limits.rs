@@ -31,7 +31,9 @@ pub(super) fn check(job: &Job) -> Result<(), String> {
 /// What an attempt says about money.
 fn amounts(attempt: &Attempt) -> Vec<(&'static str, Usd)> {
     let resolved = attempt.resolution.as_ref().map(|resolution| &resolution.charge);
-    let charges = attempt.charges().chain(resolved).map(|charge| ("charge", charge.amount));
+    let corrected = attempt.resolution.iter().flat_map(|resolution| &resolution.corrected);
+    let corrected = corrected.map(|answer| ("charge", answer.amount));
+    let charges = attempt.charges().chain(resolved).map(|charge| ("charge", charge.amount)).chain(corrected);
     let quoted = attempt.receipt.as_ref().and_then(|receipt| receipt.cost).map(Credits::to_usd);
     let prices = [attempt.estimate, quoted].map(|amount| ("price", amount));
     let reserved = [attempt.reserved, attempt.storage_reserved].map(|amount| ("reservation", amount));
@@ -55,6 +57,7 @@ fn times(job: &Job) -> Vec<DateTime<Utc>> {
         if let Some(resolution) = &attempt.resolution {
             times.extend([resolution.at, resolution.charge.at]);
             times.extend(resolution.overruled_at);
+            times.extend(resolution.corrected.iter().map(|answer| answer.at));
         }
         if let Some(Outcome::Failed { failure }) = &attempt.outcome {
             times.push(failure.at);
