@@ -1,6 +1,7 @@
 //! The three forms of an input image: file path, https URL or base64.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 use url::{Host, Url};
 
@@ -65,6 +66,13 @@ impl ImageSource {
             return Err(ImageSourceError("a shared store may name public https URLs or base64 only, no files"));
         }
         Ok(Self::File(text.to_owned()))
+    }
+
+    /// The text of an image whose path is relative, with that path in `base_dir`; `None` where the text can stay as it is.
+    pub(super) fn absolute(text: &str, base_dir: &Path, from_shared_store: bool) -> Option<String> {
+        let Ok(Self::File(path)) = Self::parse(text, from_shared_store) else { return None };
+        let is_relative = !Path::new(&path).is_absolute();
+        is_relative.then(|| base_dir.join(&path).to_str().map(str::to_owned)).flatten()
     }
 
     fn base64(text: &str) -> Result<Self, ImageSourceError> {

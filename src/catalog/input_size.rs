@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Seek};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::ImageReader;
 use serde_json::Value;
 
-use super::{Catalog, ImageSource, InputSizes, Model, SpecError};
+use super::{Catalog, ImageSource, InputSizes, Model, Parameter, SpecError};
 use crate::jobs::Spec;
 use crate::text;
 
@@ -44,6 +45,31 @@ impl Catalog {
         sizes.collect()
     }
 
+    /// The spec with absolute paths of its input files: a worker may run in another directory than the one in which they were typed.
+    #[must_use]
+    pub fn with_absolute_inputs(&self, mut spec: Spec, base_dir: &Path) -> Spec {
+        let Some(model) = self.model(&spec.model) else { return spec };
+        for parameter in model.images() {
+            if let Some(value) = spec.parameters.get_mut(&parameter.name) {
+                make_absolute(value, base_dir, spec.from_shared_store);
+            }
+        }
+        spec
+    }
+
+    /// What was typed for an input image, with an absolute path where it names a file; any other text as it is.
+    pub fn absolute_input(&self, parameter: &str, typed: &str, base_dir: &Path) -> String {
+        let is_meant = |image: &&Parameter| image.name == parameter;
+        let image = self.models.iter().flat_map(Model::images).find(is_meant);
+        let Some(Ok(mut value)) = image.map(|image| image.parse(typed)) else { return typed.to_owned() };
+        make_absolute(&mut value, base_dir, false);
+        match value {
+            Value::String(text) => text,
+            Value::Array(parts) => parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"),
+            _ => typed.to_owned(),
+        }
+    }
+
     /// The spec's input files that are not on this machine, or are no files, by parameter. Reads the file system: run it where blocking
     /// is allowed.
     pub fn unreadable_inputs(&self, spec: &Spec) -> Vec<SpecError> {
@@ -60,6 +86,19 @@ impl Catalog {
             Some(SpecError { parameter: parameter.name.clone(), message })
         });
         problems.collect()
+    }
+}
+
+fn make_absolute(value: &mut Value, base_dir: &Path, from_shared_store: bool) {
+    let parts = match value {
+        Value::Array(parts) => parts.as_mut_slice(),
+        one => std::slice::from_mut(one),
+    };
+    for part in parts {
+        let absolute = part.as_str().and_then(|text| ImageSource::absolute(text, base_dir, from_shared_store));
+        if let Some(absolute) = absolute {
+            *part = Value::from(absolute);
+        }
     }
 }
 

@@ -83,9 +83,10 @@ impl SpecEdit {
         Self::of_pairs(&words(text)?)
     }
 
-    /// The same from `key=value` pairs that a shell has split.
+    /// The same from `key=value` pairs that a shell has split. A path of an input image becomes absolute: any worker may create the clone.
     pub fn of_pairs(pairs: &[String]) -> Result<Self, String> {
         let mut values: Vec<(String, String)> = Vec::new();
+        let working_dir = std::env::current_dir().unwrap_or_default();
         for word in pairs {
             let Some((key, value)) = word.split_once('=') else {
                 return Err(format!("'{}' is not key=value", sanitize_line(word, 30)));
@@ -101,7 +102,8 @@ impl SpecEdit {
                 TagEdit::parse(value)?;
             }
             values.retain(|(known, _)| known != key);
-            values.push((key.to_owned(), value.to_owned()));
+            let value = Catalog::builtin().absolute_input(key, value, &working_dir);
+            values.push((key.to_owned(), value));
         }
         Ok(Self { values })
     }
@@ -211,6 +213,18 @@ mod tests {
         assert_eq!(clone.spec, Spec::new("flux-2-max", "a fox, at night").with("width", 1024));
         assert_eq!(clone.tags, ["night"]);
         assert_eq!(SpecEdit::parse("").unwrap().clone_of(&job()).unwrap().spec, job().spec, "once more");
+    }
+
+    #[test]
+    fn relative_image_path_of_a_clone_is_absolute() {
+        let edit = SpecEdit::parse("input_image=in.png input_image_2=https://example.org/a.png prompt=in.png").unwrap();
+        let spec = edit.clone_of(&job()).unwrap().spec;
+        let path = std::env::current_dir().unwrap().join("in.png");
+        assert_eq!(spec.parameters["input_image"], path.to_str().unwrap());
+        assert_eq!(
+            (&spec.parameters["input_image_2"], spec.prompt.as_str()),
+            (&"https://example.org/a.png".into(), "in.png")
+        );
     }
 
     #[test]

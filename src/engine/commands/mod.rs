@@ -13,6 +13,7 @@ use futures::StreamExt;
 
 use super::retry_price::likely_price;
 use super::{BulkControl, BulkPlan, BulkRecord, BulkStart, CommandKind, CommandOutcome, NewJob, Operator};
+use crate::catalog::Catalog;
 use crate::jobs::{BillingAnswer, Hold, Job, JobId, Resolution};
 use crate::store::{Save, Store, StoreError};
 use crate::time::Clock;
@@ -98,13 +99,15 @@ impl OperatorCommands {
         Ok(changed)
     }
 
-    /// The jobs as they would be created, with new ids. Nothing is stored.
+    /// The jobs as they would be created, with new ids and absolute paths of their input images. Nothing is stored.
     pub fn new_jobs(&self, requests: Vec<NewJob>) -> Vec<Job> {
         let now = self.clock.now();
+        let working_dir = std::env::current_dir().unwrap_or_default();
         let new_job = |(index, request): (usize, NewJob)| {
             // A microsecond apart, so that a batch keeps its order.
             let at = now + chrono::Duration::microseconds(i64::try_from(index).unwrap_or(0));
-            let mut job = Job::new(JobId::from_random(rand::random()), request.spec, self.simulated, at);
+            let spec = Catalog::builtin().with_absolute_inputs(request.spec, &working_dir);
+            let mut job = Job::new(JobId::from_random(rand::random()), spec, self.simulated, at);
             job.tags = request.tags;
             job
         };
