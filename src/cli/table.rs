@@ -23,14 +23,17 @@ const MAX_PROMPT_WIDTH: usize = 100;
 /// The column of the prompts.
 const PROMPT: usize = 5;
 
+/// The columns of jobs that a narrow terminal leaves out, the least useful one first, and those to which that gives room.
+const LEFT_OUT_OF_JOBS: (&[&str], &[&str]) = (&["MODEL", "AGE"], &["PROMPT", "WHY"]);
+
 /// Rows under a heading, without borders. Columns in `right` are numbers. On a terminal, texts that do not fit are cut.
 pub fn plain(heading: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    arranged(heading, right, rows.into_iter().collect(), terminal_columns(), Overlong::Cut)
+    arranged(heading, right, rows.into_iter().collect(), terminal_columns(), Overlong::Cut, (&[], &[]))
 }
 
 /// The same for texts of which no part may be missing: on a terminal they continue on the next line.
 pub fn wrapped(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    arranged(heading, &[], rows.into_iter().collect(), terminal_columns(), Overlong::Wrap)
+    arranged(heading, &[], rows.into_iter().collect(), terminal_columns(), Overlong::Wrap, (&[], &[]))
 }
 
 fn arranged(
@@ -39,10 +42,12 @@ fn arranged(
     mut rows: Vec<Vec<String>>,
     columns: Option<usize>,
     overlong: Overlong,
+    left_out: (&[&str], &[&str]),
 ) -> String {
     let (mut heading, mut right) = (heading.to_vec(), right.to_vec());
     if let Some(columns) = columns {
         table_width::drop_empty(&mut heading, &mut right, &mut rows, columns);
+        table_width::drop_least_useful(&mut heading, &mut right, &mut rows, columns, left_out);
         table_width::fit(&heading, &right, &mut rows, columns, overlong);
     }
     let mut table = Table::new();
@@ -61,7 +66,7 @@ fn arranged(
 }
 
 /// Jobs, one a line, with why in the last column; under it whether anything is simulated. Among real jobs each simulated one is
-/// marked at its cost.
+/// marked at its cost. A narrow terminal has no column of the model, or of the age, where prompt and why would have no room.
 pub fn jobs(jobs: &[Job], now: DateTime<Utc>, columns: Option<usize>) -> String {
     let heading = ["ID", "STATUS", "AGE", "COST", "MODEL", "PROMPT", "WHY"];
     let simulated = jobs.iter().filter(|job| job.simulated).count();
@@ -86,7 +91,7 @@ pub fn jobs(jobs: &[Job], now: DateTime<Utc>, columns: Option<usize>) -> String 
             row[PROMPT] = format::cut(&row[PROMPT], MAX_PROMPT_WIDTH);
         }
     }
-    let text = arranged(&heading, &[2, 3], rows, columns, Overlong::Cut);
+    let text = arranged(&heading, &[2, 3], rows, columns, Overlong::Cut, LEFT_OUT_OF_JOBS);
     match simulated {
         0 => text,
         _ if is_mixed => format!("{text}\n\nsim: {simulated} of {} jobs; {SIMULATED}", jobs.len()),
@@ -144,7 +149,7 @@ fn why(job: &Job) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::{JobId, Spec};
+    use crate::jobs::{BillingStatus, Failure, FailureCode, JobId, Spec};
 
     fn job(prompt: &str) -> Job {
         Job::new(JobId::new("a\u{1b}bc").unwrap(), Spec::new("flux-2-pro", prompt), true, DateTime::UNIX_EPOCH)
@@ -177,6 +182,27 @@ mod tests {
         assert!(text.ends_with(&format!("sim: 2 of 3 jobs; {SIMULATED}")), "{text}");
         let text = jobs(&[real], DateTime::UNIX_EPOCH, None);
         assert!(!text.contains("sim"), "{text}");
+    }
+
+    #[test]
+    fn narrow_terminal_has_room_for_the_texts() {
+        let id = JobId::from_random([7; 20]);
+        let mut failed =
+            Job::new(id.clone(), Spec::new("flux-2-klein-4b", "a neon fox in the rain"), true, DateTime::UNIX_EPOCH);
+        let failure =
+            Failure::new(FailureCode::ProviderError, "the service is busy", BillingStatus::No, DateTime::UNIX_EPOCH);
+        failed.reject(failure, DateTime::UNIX_EPOCH).unwrap();
+        let table = |columns| jobs(&[failed.clone(), job("a boat")], DateTime::UNIX_EPOCH, columns);
+        let narrow = table(Some(80));
+        assert!(narrow.lines().all(|line| unicode_width::UnicodeWidthStr::width(line) <= 80), "{narrow}");
+        assert!(narrow.contains(id.as_str()) && narrow.contains("COST") && !narrow.contains("MODEL"), "{narrow}");
+        assert!(narrow.contains("a neon fox in the") && narrow.contains("provider_error: t"), "{narrow}");
+        for complete in [table(Some(160)), table(None)] {
+            assert!(complete.contains("flux-2-klein-4b") && complete.contains("AGE"), "{complete}");
+        }
+        // Without reasons there is room for the model.
+        let queued = jobs(&[job("a boat")], DateTime::UNIX_EPOCH, Some(80));
+        assert!(queued.contains("MODEL"), "{queued}");
     }
 
     #[test]

@@ -26,6 +26,40 @@ pub enum Overlong {
     Wrap,
 }
 
+/// Cells in which a text is of use: columns of less use are left out before a text has fewer.
+const USEFUL_TEXT: usize = 18;
+
+/// Removes columns of a table, in the order of `droppable`, while a column of `texts` has too few cells.
+pub fn drop_least_useful(
+    heading: &mut Vec<&str>,
+    right: &mut Vec<usize>,
+    rows: &mut [Vec<String>],
+    columns: usize,
+    (droppable, texts): (&[&str], &[&str]),
+) {
+    for name in droppable {
+        let fitted = widths(heading, right, rows, columns);
+        let natural =
+            |index: usize| rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.width()).max().unwrap_or(0);
+        let is_narrow = |(index, width): (usize, &usize)| {
+            texts.contains(&heading[index]) && *width < natural(index).min(USEFUL_TEXT)
+        };
+        if !fitted.iter().enumerate().any(is_narrow) {
+            return;
+        }
+        if let Some(index) = heading.iter().position(|known| known == name) {
+            remove_column(heading, right, rows, index);
+        }
+    }
+}
+
+fn remove_column(heading: &mut Vec<&str>, right: &mut Vec<usize>, rows: &mut [Vec<String>], index: usize) {
+    heading.remove(index);
+    rows.iter_mut().filter(|row| index < row.len()).for_each(|row| _ = row.remove(index));
+    right.retain(|column| *column != index);
+    right.iter_mut().filter(|column| **column > index).for_each(|column| *column -= 1);
+}
+
 /// Removes columns without any content from a table that does not fit.
 pub fn drop_empty(heading: &mut Vec<&str>, right: &mut Vec<usize>, rows: &mut [Vec<String>], columns: usize) {
     let width = |row: &Vec<String>| row.iter().map(|cell| cell.width() + GAP).sum::<usize>();
@@ -34,10 +68,7 @@ pub fn drop_empty(heading: &mut Vec<&str>, right: &mut Vec<usize>, rows: &mut [V
     }
     for index in (0..heading.len()).rev() {
         if rows.iter().all(|row| row.get(index).is_none_or(String::is_empty)) {
-            heading.remove(index);
-            rows.iter_mut().filter(|row| index < row.len()).for_each(|row| _ = row.remove(index));
-            right.retain(|column| *column != index);
-            right.iter_mut().filter(|column| **column > index).for_each(|column| *column -= 1);
+            remove_column(heading, right, rows, index);
         }
     }
 }
