@@ -155,8 +155,7 @@ impl HeadlessEngine {
                 output::eprint_line(&exceeded.summary());
                 if !self.auto_resume {
                     output::eprint_line(
-                        "--until-idle waits for them: raise the cap (`darkroom budget set`), cancel the jobs, or press Ctrl-C to exit; \
-                         held jobs stay in the queue",
+                        "--until-idle exits when only held jobs are left: raise the cap (`darkroom budget set`) to run them",
                     );
                 }
                 EngineUpdate::None

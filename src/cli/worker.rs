@@ -31,7 +31,7 @@ const MAX_HELD: usize = 500;
 /// Run jobs without the console
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
-    /// Exit when no job is queued or running
+    /// Exit when no job is queued or running, or a cap holds all that are left (then with exit code 1)
     #[arg(long)]
     pub until_idle: bool,
     /// Jobs that run at the same time

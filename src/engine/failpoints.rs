@@ -29,6 +29,17 @@ pub(super) fn hit(boundary: &'static str) {
     }
 }
 
+/// Panics where the environment variable `DARKROOM_PANIC_AT` names this place: what a mistake in the code there would do.
+#[cfg(feature = "failpoints")]
+pub(super) fn panic_at(place: &'static str) {
+    let is_chosen = std::env::var("DARKROOM_PANIC_AT").is_ok_and(|chosen| chosen == place);
+    assert!(!is_chosen, "failpoint {place}");
+}
+
+/// Nothing, in a build without failpoints.
+#[cfg(not(feature = "failpoints"))]
+pub(super) fn panic_at(_place: &'static str) {}
+
 /// Nothing, in a build without failpoints.
 #[cfg(not(feature = "failpoints"))]
 pub(super) fn hit(_boundary: &'static str) {}

@@ -10,7 +10,7 @@ use crate::costs::Budget;
 pub enum Mode {
     /// Runs jobs until it is stopped.
     Work,
-    /// Runs jobs until none is queued or running, then stops by itself.
+    /// Runs jobs until none is queued or running, or a cap holds all that are left, then stops by itself.
     UntilIdle,
     /// Read-only: runs no job.
     Observe,

@@ -72,16 +72,32 @@ fn health(address: &str) -> (u16, serde_json::Value) {
 }
 
 #[test]
-fn until_idle_reports_what_it_waits_for() {
+fn panic_of_the_dispatcher_ends_the_worker() {
+    let mut env = TestEnv::new();
+    env.queue(1);
+    env.set("DARKROOM_PANIC_AT", "query_of_due_jobs");
+    for arguments in [&[][..], &["--until-idle"]] {
+        let worker = Worker::start(&env, arguments);
+        worker.line("the engine crashed: ");
+        assert_eq!(worker.exit_code(), Some(1), "{arguments:?}");
+    }
+}
+
+#[test]
+fn until_idle_ends_where_a_cap_holds_the_rest() {
     let env = TestEnv::new();
-    env.queue(2);
-    env.json(&["budget", "set", "--daily", "0", "--json"]);
-    let worker = Worker::start(&env, &["--until-idle"]);
-    worker.line("daily budget used up: jobs are held until ");
-    worker.line("--until-idle waits for them: raise the cap (`darkroom budget set`)");
-    worker.signal(rustix::process::Signal::INT);
-    assert_eq!(worker.line(" held"), "2 held");
-    assert_eq!(worker.exit_code(), Some(0));
+    env.queue(10);
+    // A job costs $0.014: three fit.
+    for (cap, summary) in [("0", "10 held"), ("0.05", "7 held, 3 done"), ("0.05", "7 held, 3 done")] {
+        env.json(&["budget", "set", "--daily", cap, "--json"]);
+        let worker = Worker::start(&env, &["--until-idle"]);
+        worker.line("daily budget used up: jobs are held until ");
+        worker.line("--until-idle exits when only held jobs are left: raise the cap (`darkroom budget set`)");
+        assert_eq!(worker.line(" held"), summary);
+        worker.line("jobs remain in the queue: a cap holds them; raise it (`darkroom budget set`)");
+        assert_eq!(worker.exit_code(), Some(1));
+    }
+    assert_eq!(env.jobs().iter().filter(|job| job["status"] == "done").count(), 3);
 }
 
 #[test]

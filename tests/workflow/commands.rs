@@ -1,12 +1,32 @@
 //! Orders to a running engine: pause, resume, slots, cancel, stop; each with the real adapters.
 
 use chrono::Utc;
+use darkroom::costs::{Budget, Usd};
 use darkroom::engine::{Command, CommandKind, Event, Intake, Mode, Pause, Settings};
 use darkroom::jobs::StageName;
 use darkroom::simulator::Speed;
 
 use super::harness::{WorkflowHarness, small};
 use crate::support::ledger_check;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relative_image_path_is_stored_absolute() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let mut engine = harness.engine(Settings { mode: Mode::Observe, ..Settings::default() });
+    let (mut fox, mut foreign) = (small("a fox"), small("a hen"));
+    fox.spec = fox.spec.with("input_image", "in.png").with("input_image_2", "/tmp/in.png");
+    // What another program named is never a file.
+    foreign.spec = foreign.spec.with("input_image", "in.png");
+    foreign.spec.from_shared_store = true;
+    engine.send(Command::Submit(vec![fox, foreign])).await;
+    let outcome = engine.until("the jobs", |event| matches!(event, Event::CommandCompleted(_))).await;
+    let Event::CommandCompleted(outcome) = outcome else { unreachable!() };
+    engine.stop().await;
+    let stored = harness.job(&outcome.succeeded[0]).await.spec.parameters;
+    assert_eq!(stored["input_image"], std::env::current_dir().unwrap().join("in.png").to_str().unwrap());
+    assert_eq!(stored["input_image_2"], "/tmp/in.png");
+    assert_eq!(harness.job(&outcome.succeeded[1]).await.spec.parameters["input_image"], "in.png");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn paused_intake_starts_nothing_until_resumed() {
@@ -62,6 +82,27 @@ async fn pause_in_the_store_stops_every_worker() {
     engine.stop().await;
     other.stop().await;
     assert_eq!(ledger_check::check(&harness.env, 3), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_engine_waits_for_jobs_run_elsewhere() {
+    let harness = WorkflowHarness::new(Speed::Times(0.01)).await;
+    let id = harness.submit("a fox").await;
+    let budget = Budget { daily: Some(Usd::ZERO), ..Budget::default() };
+    let mut other = harness.engine(Settings { slots: 1, ..Settings::default() });
+    other.until("a look", |event| matches!(event, Event::Progress(_))).await;
+    harness.submit("a hen").await;
+    let mut idle = harness.engine(Settings { mode: Mode::UntilIdle, budget, ..Settings::default() });
+    idle.until("the hold", |event| matches!(event, Event::BudgetExceeded(_))).await;
+    assert_eq!(harness.job(&id).await.stage_name(), StageName::Generating);
+    other.stop().await;
+    // No worker has it, and its task is still open: this engine takes it.
+    harness.simulated_clock.forward(550);
+    let trouble = idle.until_stopped().await.trouble.unwrap();
+    assert!(trouble.contains("a cap holds them"), "{trouble}");
+    let job = harness.job(&id).await;
+    assert_eq!(job.stage_name(), StageName::Done);
+    assert_eq!(job.cost().unwrap().decimal(), ledger_check::total(&ledger_check::bill(&harness.env)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! What runs in this process: which job gets a slot, when a run ends, when to query for more.
 
+mod idle;
 mod outage_reactions;
 mod run_results;
 
@@ -117,7 +118,7 @@ pub(super) async fn run(
         runner,
         recovery,
         next_journal_check: Instant::now(),
-        due_queue: DueQueue::new(ports.clone(), settings.simulated),
+        due_queue: DueQueue::new(ports.clone(), &settings),
         command_tasks: CommandTasks::new(ports, operator, feed, events.clone(), settings.simulated, worker),
         bulk,
         intake: match settings.mode {
@@ -218,23 +219,7 @@ impl Dispatcher {
         }
         let is_busy = is_busy || self.bulk.is_busy();
         if self.settings.mode == Mode::UntilIdle && self.phase == Phase::Working && !is_busy {
-            if let Intake::AccountBlocked(blocked) = &self.intake {
-                self.end.trouble = Some(blocked.reason.clone());
-                self.phase = Phase::Stopping;
-            } else if self.due_queue.is_drained() {
-                self.phase = Phase::Idle;
-            } else if self.due_queue.waits_for_intake()
-                && let Some(pause) = self.pause.paused()
-            {
-                let line = pause.line(self.due_queue.now());
-                self.end.trouble = Some(format!("the intake is {line}; `darkroom resume` starts jobs again"));
-                self.phase = Phase::Stopping;
-            } else if self.due_queue.waits_for_intake()
-                && let Some(reason) = self.bucket_gate.reason()
-            {
-                self.end.trouble = Some(not_stored(reason));
-                self.phase = Phase::Stopping;
-            }
+            self.end_where_idle();
         }
         match self.phase {
             Phase::Closed => true,

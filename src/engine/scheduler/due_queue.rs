@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::held_jobs::HeldJobs;
-use super::{ChangedJobs, Ports, WorkerLock};
+use super::held_jobs::{HeldJobs, is_held};
+use super::{ChangedJobs, Ports, Settings, WorkerLock};
+use crate::engine::{Mode, failpoints};
 use crate::jobs::{Job, JobId, StageName, WorkerId};
 use crate::store::{DueQuery, Store, StoreError};
 
@@ -52,6 +53,8 @@ enum Remaining {
     Jobs,
     /// Nothing is under way anywhere, and queued jobs must not start.
     Intake,
+    /// Nothing is under way anywhere, and a cap holds the queued jobs.
+    Held,
     /// No job is queued or under way anywhere.
     Nothing,
 }
@@ -60,6 +63,8 @@ enum Remaining {
 pub(super) struct DueQueue {
     ports: Ports,
     simulated: bool,
+    /// Whether the engine ends when nothing can run: only then it matters whether all jobs that are left are held.
+    until_idle: bool,
     list: VecDeque<Job>,
     /// Whether the store may have due jobs that the list does not have.
     is_stale: bool,
@@ -83,10 +88,11 @@ pub(super) struct DueQueue {
 }
 
 impl DueQueue {
-    pub(super) fn new(ports: Ports, simulated: bool) -> Self {
+    pub(super) fn new(ports: Ports, settings: &Settings) -> Self {
         Self {
             ports,
-            simulated,
+            simulated: settings.simulated,
+            until_idle: settings.mode == Mode::UntilIdle,
             list: VecDeque::new(),
             is_stale: true,
             remaining: Remaining::Jobs,
@@ -140,6 +146,7 @@ impl DueQueue {
     }
 
     async fn query(&mut self, context: &PickContext<'_>, queued: bool, now: Instant) -> Result<(), StoreError> {
+        failpoints::panic_at("query_of_due_jobs");
         if self.dead_workers_read_at.is_none_or(|at| now - at >= DEAD_WORKERS_MAX_AGE) {
             self.dead_workers = context.worker_lock.dead_workers();
             self.dead_workers_read_at = Some(now);
@@ -169,9 +176,11 @@ impl DueQueue {
         self.is_stale = is_full && !self.list.is_empty();
         if self.list.is_empty() {
             let next = self.ports.store.next_due(DueQuery { queued: true, ..due.clone() }).await?;
-            let later = if queued { next } else { self.ports.store.next_due(due).await? };
+            let later = if queued { next } else { self.ports.store.next_due(due.clone()).await? };
             let nothing_waits = !any_waits && later.is_none() && context.running.is_empty();
+            let may_be_held = self.until_idle && queued && !any_waits && context.running.is_empty();
             self.remaining = match (nothing_waits, queued) {
+                (false, _) if may_be_held && self.are_all_held(&due).await? => Remaining::Held,
                 (false, _) => Remaining::Jobs,
                 (true, false) => Remaining::Intake,
                 (true, true) => Remaining::Nothing,
@@ -185,6 +194,20 @@ impl DueQueue {
             }
         }
         Ok(())
+    }
+
+    /// Whether nothing is under way anywhere and a cap holds every queued job, each of which was tried since money was released last.
+    async fn are_all_held(&self, due: &DueQuery) -> Result<bool, StoreError> {
+        if !self.held.are_settled() {
+            return Ok(false);
+        }
+        if self.ports.store.next_due(DueQuery { queued: false, ..due.clone() }).await?.is_some() {
+            return Ok(false);
+        }
+        let all = DueQuery { now: due.now + LONGEST_HOLD, limit: MAX_HELD, ..due.clone() };
+        let mut left = self.ports.store.due(all).await?;
+        left.retain(|job| !self.quarantined.contains(&job.id));
+        Ok(!left.is_empty() && left.iter().all(is_held))
     }
 
     /// Adds the held jobs that are tried now, although they are not due.
@@ -208,8 +231,8 @@ impl DueQueue {
     }
 
     /// A run has ended.
-    pub(super) fn on_run_finished(&mut self, id: &JobId) {
-        self.held.on_run_finished(id);
+    pub(super) fn on_run_finished(&mut self, id: &JobId, has_finished_job: bool) {
+        self.held.on_run_finished(id, has_finished_job);
     }
 
     fn is_free(&self, job: &Job, context: &PickContext<'_>) -> bool {
@@ -239,6 +262,11 @@ impl DueQueue {
     /// Whether the last query found nothing under way anywhere, and queued jobs must not start: only an open intake changes that.
     pub(super) fn waits_for_intake(&self) -> bool {
         self.remaining == Remaining::Intake && self.list.is_empty() && !self.is_stale
+    }
+
+    /// Whether the last query found nothing but queued jobs that a cap holds.
+    pub(super) fn has_only_held(&self) -> bool {
+        self.remaining == Remaining::Held && self.list.is_empty() && !self.is_stale
     }
 
     /// This job, which `next` returned, is not run now.

@@ -90,9 +90,14 @@ impl HeldJobs {
         self.continue_tries();
     }
 
-    /// A run has ended, whether or not its save was reported.
-    pub(super) fn on_run_finished(&mut self, id: &JobId) {
-        self.tried.remove(id);
+    /// A run has ended, whether or not its save was reported. One that finished its job released money, or showed that there is room.
+    pub(super) fn on_run_finished(&mut self, id: &JobId, has_finished_job: bool) {
+        let was_tried = self.tried.remove(id);
+        if has_finished_job && was_tried {
+            self.has_succeeded = true;
+        } else if has_finished_job {
+            self.wake();
+        }
         self.continue_tries();
     }
 
@@ -122,6 +127,11 @@ impl HeldJobs {
             NextTry::Now => true,
         };
         self.may_exist && is_due && self.tried.is_empty()
+    }
+
+    /// Whether no try is wanted or under way.
+    pub(super) fn are_settled(&self) -> bool {
+        self.next == NextTry::None && self.tried.is_empty()
     }
 
     /// The jobs to try among all queued ones, oldest first.
@@ -215,8 +225,18 @@ mod tests {
         let later = now + MIN_INTERVAL;
         held_jobs.wake();
         assert!(!held_jobs.are_wanted(later));
-        held_jobs.on_run_finished(&JobId::new("job-1").unwrap());
+        held_jobs.on_run_finished(&JobId::new("job-1").unwrap(), false);
         assert!(held_jobs.are_wanted(later));
+        // Until a run that finished its job is reported, too, the other ones are not settled.
+        held_jobs.pick(vec![held(1, "flux-dev"), held(2, "flux-dev")], now);
+        assert!(!held_jobs.are_settled());
+        held_jobs.on_run_finished(&JobId::new("job-1").unwrap(), true);
+        assert!(!held_jobs.are_settled() && held_jobs.are_wanted(now), "there is room");
+        held_jobs.pick(vec![held(2, "flux-dev")], now);
+        held_jobs.on_run_finished(&JobId::new("job-2").unwrap(), false);
+        assert!(held_jobs.are_settled(), "it is held again");
+        held_jobs.on_run_finished(&JobId::new("done").unwrap(), true);
+        assert!(!held_jobs.are_settled() && held_jobs.are_wanted(later), "its reservation was released");
         // Neither does a job that is not run after all.
         held_jobs.pick(vec![held(1, "flux-dev")], now);
         held_jobs.forget(&JobId::new("job-1").unwrap());

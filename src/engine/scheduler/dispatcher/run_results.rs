@@ -27,7 +27,7 @@ impl Dispatcher {
         };
         let Some(id) = self.ids.remove(&task) else { return };
         self.running.remove(&id);
-        self.due_queue.on_run_finished(&id);
+        self.due_queue.on_run_finished(&id, matches!(result, Ok(Ok(RunOutcome::Finished))));
         let is_at_limit = matches!(result, Ok(Err(RunError::Workflow(WorkflowError::TaskLimit(_)))));
         if !is_at_limit {
             self.due_queue.end_task_limit_pauses();
