@@ -169,3 +169,18 @@ pub struct NextContext {
     /// Its name; `None` is the configuration without a context.
     pub name: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_after_quitting_names_who_continues() {
+        let line = |generating, has_worker| LeftJobs { generating, has_worker }.line();
+        assert_eq!((line(0, true), line(0, false)), (None, None));
+        assert_eq!(line(2, true).unwrap(), "2 jobs are still generating: another worker continues them");
+        let alone = "1 job is still generating: `darkroom worker` or this console continues it; \
+                     a finished image is kept for about 10 minutes";
+        assert_eq!(line(1, false).unwrap(), alone);
+    }
+}

@@ -1,6 +1,8 @@
 //! The words of the queue's rows and of its title.
 
 use chrono::Duration;
+use darkroom::engine::Event;
+use darkroom::store::Counts;
 
 use super::harness::ConsoleHarness;
 
@@ -26,6 +28,24 @@ fn running_job_with_expired_claim_has_no_worker() {
     let frame = harness.frame();
     let row = frame.lines().find(|line| line.contains("↑ submitting")).unwrap();
     assert!(row.contains("no worker"), "{frame}");
+}
+
+#[test]
+fn title_has_no_rate_after_two_idle_minutes() {
+    let mut harness = ConsoleHarness::busy(200, 60);
+    let title = |harness: &mut ConsoleHarness| {
+        harness.keys("j");
+        harness.frame().lines().find(|line| line.contains("Queue ──")).unwrap().to_owned()
+    };
+    harness.event(Event::Counts(Counts::default()));
+    assert!(title(&mut harness).contains("/h $"), "an image was finished in this minute or the last one");
+    harness.now += Duration::minutes(2);
+    let idle = title(&mut harness);
+    assert!(!idle.contains("/h") && !idle.contains("/min") && idle.contains('█'), "only the bars are left: {idle}");
+    // While a job runs, the rate of the last minutes stays.
+    let mut busy = ConsoleHarness::busy(200, 60);
+    busy.now += Duration::minutes(2);
+    assert!(title(&mut busy).contains("/h $"));
 }
 
 #[test]

@@ -17,6 +17,21 @@ fn make(terminal: &mut Terminal, prompt: &str) {
 }
 
 #[test]
+fn quit_prints_what_is_still_generating() {
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_SPEED", "0.01");
+    let mut terminal = Terminal::console(&env);
+    make(&mut terminal, "a slow kite");
+    terminal.wait_for("▶ generating");
+    terminal.wait_for("1 running");
+    terminal.send("q");
+    assert_eq!(terminal.wait_for_end().exit_code(), 0);
+    let printed = String::from_utf8_lossy(&terminal.bytes).into_owned();
+    let line = printed.lines().last().unwrap_or_default();
+    assert!(line.contains("1 job is still generating: `darkroom worker`"), "{line}");
+}
+
+#[test]
 fn failed_job_is_retried_with_r() {
     let env = TestEnv::new();
     let mut terminal = Terminal::console(&env);
