@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Datelike, Days, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, Days, SecondsFormat, TimeDelta, Utc};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -180,7 +180,9 @@ fn span(args: &ReportArgs, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTim
     }
     let time = |text: &Option<String>| text.as_ref().map(|text| parse_time(text, now)).transpose();
     let to = time(&args.to).map_err(CliError::Usage)?.unwrap_or(tomorrow);
-    let from = time(&args.from).map_err(CliError::Usage)?.unwrap_or_else(|| last_days(to, args.days.into()).0);
+    // The end is not included: the last day is the one before midnight.
+    let last = to.checked_sub_signed(TimeDelta::nanoseconds(1)).unwrap_or(to);
+    let from = time(&args.from).map_err(CliError::Usage)?.unwrap_or_else(|| last_days(last, args.days.into()).0);
     if from >= to {
         let shown = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
         return Err(CliError::Usage(format!("the span is empty: from {} to {}", shown(from), shown(to))));
@@ -272,7 +274,7 @@ fn text(view: &View, real: Option<&CostReport>, args: &ReportArgs) -> String {
     let mut text = table::plain(&[heading(by), "CHARGES", "USD"], &[1, 2], rows);
     let day = |at: DateTime<Utc>| at.format("%Y-%m-%d").to_string();
     // The last instant inside: a span of whole days ends with its last day.
-    let last = report.to - chrono::TimeDelta::microseconds(1);
+    let last = report.to - TimeDelta::microseconds(1);
     let _ = write!(text, "\n\n{} to {}, UTC", day(report.from), day(last));
     if let Some(to) = &args.to {
         let _ = write!(text, " (--to {} is not included)", sanitize_line(to, 40));
