@@ -1,4 +1,8 @@
 //! The one integration binary: a module per subject. What several of them need is in `support`.
+#![cfg_attr(
+    not(all(feature = "firestore", feature = "gcs", feature = "temporal")),
+    allow(dead_code, reason = "the tests of a feature that is left out use it")
+)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what went wrong by panicking")]
 
 mod architecture;
@@ -9,7 +13,7 @@ mod budget;
 mod cli;
 mod console;
 mod crash_recovery;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "firestore", feature = "gcs", feature = "temporal"))]
 mod devstack;
 mod documentation;
 #[cfg(all(unix, feature = "firestore"))]

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{counts, env_with_firestore, spent};
+#[cfg(all(unix, feature = "firestore"))]
+use super::env_with_firestore;
+use super::{counts, spent};
 use crate::support::{TestEnv, path_text, text};
 
 /// A cost line with one thing changed.

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{COSTS, JOBS, counts, env_with_firestore, export, import, sample_total, spent};
+#[cfg(all(unix, feature = "firestore"))]
+use super::env_with_firestore;
+use super::{COSTS, JOBS, counts, export, import, sample_total, spent};
 use crate::support::{TestEnv, path_text, text};
 
 fn lines(list: &str) -> String {

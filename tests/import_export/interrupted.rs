@@ -3,10 +3,14 @@
 use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{counts, env_with_firestore, spent};
-use crate::support::{TestEnv, path_text, text};
+#[cfg(all(unix, feature = "firestore"))]
+use super::env_with_firestore;
+use super::{counts, spent};
+#[cfg(all(unix, feature = "firestore"))]
+use crate::support::text;
+use crate::support::{TestEnv, path_text};
 
 /// How long something may take that must happen.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -87,7 +91,7 @@ fn damaged_sums_are_reported_and_repaired() {
     assert_eq!(env.json(&["costs", "rebuild", "--json"])["differences"], json!([]));
 }
 
-#[cfg(feature = "firestore")]
+#[cfg(all(unix, feature = "firestore"))]
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[test]
 fn rebuild_names_entries_that_cannot_be_read() {
@@ -112,7 +116,7 @@ fn rebuild_names_entries_that_cannot_be_read() {
     for _ in 0..2 {
         let output = env.run(&["costs", "rebuild", "--json"]);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-        let rebuilt: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let rebuilt: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(rebuilt["agree"], false);
         let unreadable = &rebuilt["unreadable"];
         assert_eq!(unreadable.as_array().unwrap().len(), 1, "{rebuilt}");

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 
-use super::{COSTS, JOBS, env_with_firestore, export, import};
+use super::export;
+#[cfg(all(unix, feature = "firestore"))]
+use super::{COSTS, JOBS, env_with_firestore, import};
 use crate::support::{TestEnv, path_text, text};
 
 /// Any text that a person or a program may have written, and some that look like something else.
