@@ -97,7 +97,7 @@ impl UncertainItem {
     fn new(charge: UncertainCharge, job: Option<&Job>) -> Self {
         let UncertainCharge { job_id, attempt, amount, basis, model, at, .. } = charge;
         let of_job = job.zip(attempt).and_then(|(job, number)| {
-            let attempt = job.attempts.iter().find(|attempt| attempt.number == number)?;
+            let attempt = job.attempt_numbered(number)?;
             let is_running = number == job.attempt_number() && job.stage_name() == StageName::Generating;
             Some((attempt.uncertainty()?, !is_running))
         });

@@ -99,6 +99,11 @@ impl Job {
         matches!(&self.stage, Stage::Failed { failure } if codes.contains(&failure.code))
     }
 
+    /// The attempt of that number.
+    pub fn attempt_numbered(&self, number: u32) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| attempt.number == number)
+    }
+
     /// The current attempt: the last one. `None` only for a document that another program damaged.
     pub fn attempt(&self) -> Option<&Attempt> {
         self.attempts.last()

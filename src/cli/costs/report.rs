@@ -180,7 +180,7 @@ fn span(args: &ReportArgs, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTim
     }
     let time = |text: &Option<String>| text.as_ref().map(|text| parse_time(text, now)).transpose();
     let to = time(&args.to).map_err(CliError::Usage)?.unwrap_or(tomorrow);
-    // The end is not included: the last day is the one before midnight.
+    // The span excludes its end, so its last day ends there.
     let last = to.checked_sub_signed(TimeDelta::nanoseconds(1)).unwrap_or(to);
     let from = time(&args.from).map_err(CliError::Usage)?.unwrap_or_else(|| last_days(last, args.days.into()).0);
     if from >= to {

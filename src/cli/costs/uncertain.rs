@@ -179,7 +179,7 @@ pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliErr
     }
     let job = store.get(&id).await?.ok_or_else(|| CliError::Failed(format!("job {id} does not exist")))?;
     session.output.answer(&JobDetails::new(&job, Utc::now()), || {
-        let attempt = job.attempts.iter().find(|attempt| attempt.number == number);
+        let attempt = job.attempt_numbered(number);
         let amount = attempt.and_then(|attempt| attempt.charge.as_ref()?.amount).map_or(Usd::ZERO, |amount| amount);
         let line = answer_of(&job, number).map(|resolution| resolution.summary(time));
         format!("job {id}, attempt {number}: {}, {}", amount.display(), line.unwrap_or_default())
@@ -199,7 +199,7 @@ fn confirm(job: &Job, resolved: &Job, number: u32, answer: BillingAnswer) -> Res
             (format!("books {amount} for attempt {number} of job {id}"), "is this the amount on the bill?")
         }
     };
-    let attempt = job.attempts.iter().find(|attempt| attempt.number == number);
+    let attempt = job.attempt_numbered(number);
     let basis = attempt.and_then(|attempt| attempt.charge.as_ref()).map_or("uncertain", |charge| charge.basis.as_str());
     let prices = attempt.and_then(|attempt| attempt.price_line(job.spec_of(attempt).size()));
     let prices = prices.map(|line| format!("; {line}")).unwrap_or_default();
@@ -233,11 +233,11 @@ fn with_next_step(error: &ResolveError) -> String {
 }
 
 fn answer_of(job: &Job, number: u32) -> Option<&Resolution> {
-    job.attempts.iter().find(|attempt| attempt.number == number)?.resolution.as_ref()
+    job.attempt_numbered(number)?.resolution.as_ref()
 }
 
 fn amount_of(job: &Job, number: u32) -> String {
-    let attempt = job.attempts.iter().find(|attempt| attempt.number == number);
+    let attempt = job.attempt_numbered(number);
     let amount = attempt.and_then(|attempt| attempt.charge.as_ref()?.amount);
     amount.map_or("the charge of unknown amount".to_owned(), Usd::display)
 }

@@ -190,7 +190,7 @@ impl OperatorCommands {
         by: &str,
     ) -> Result<CommandOutcome, StoreError> {
         let correct = |job: &mut Job, now| {
-            let current = job.attempts.iter().find(|current| current.number == attempt);
+            let current = job.attempt_numbered(attempt);
             if current.and_then(|current| current.resolution.as_ref()) != Some(replaced) {
                 return Err("its answer was changed since".to_owned());
             }

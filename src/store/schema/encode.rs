@@ -90,7 +90,7 @@ pub(crate) fn encode_costs_of_removed(job: &Job) -> Result<Vec<CostEntry>, Strin
 
 /// The document of one charge of the job, also of one that is no cost yet.
 pub(crate) fn encode_charge(job: &Job, row: &ChargeRow) -> Fields {
-    let attempt = job.attempts.iter().find(|attempt| attempt.number == row.attempt);
+    let attempt = job.attempt_numbered(row.attempt);
     let mut details = Fields::new();
     let mut set = |name: &str, value: Value| _ = details.insert(name.to_owned(), value);
     set("attempt", row.attempt.into());

@@ -124,7 +124,7 @@ impl JobScreen {
     /// The time of the selected step.
     pub fn selected_step(&self, job: &Job) -> Option<StepSpan> {
         let (attempt, name) = self.step?;
-        let attempt = job.attempts.iter().find(|other| other.number == attempt)?;
+        let attempt = job.attempt_numbered(attempt)?;
         steps::log_span(attempt, name)
     }
 

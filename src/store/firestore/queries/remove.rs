@@ -242,7 +242,7 @@ fn cost_outcome(
     }
     // An entry of darkroom's own counts under the cause that its job has.
     if let Some(job) = jobs.get(&job_id)
-        && let Some(attempt) = job.attempts.iter().find(|attempt| attempt.number == row.attempt)
+        && let Some(attempt) = job.attempt_numbered(row.attempt)
     {
         if charges_of(job).iter().any(|own| (own.attempt, own.service) == (row.attempt, row.service)) {
             return RemoveOutcome::Kept(ENTRY_OF_STORED_JOB.to_owned());
