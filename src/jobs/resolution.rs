@@ -124,8 +124,7 @@ impl Job {
         now: DateTime<Utc>,
     ) -> Result<u32, ResolveError> {
         let number = self.uncertain_attempt(number)?;
-        let attempt = self.attempt_numbered(number);
-        let attempt = attempt.ok_or(ResolveError::NoAttempt(number))?;
+        let attempt = self.attempt_numbered(number).ok_or(ResolveError::NoAttempt(number))?;
         let charge = attempt.charge.clone().ok_or(ResolveError::CertainAttempt(number))?;
         self.book_answer(number, charge, Vec::new(), answer, by, now)?;
         Ok(number)
@@ -141,8 +140,7 @@ impl Job {
         now: DateTime<Utc>,
     ) -> Result<u32, ResolveError> {
         let number = self.answered_attempt(number)?;
-        let attempt = self.attempt_numbered(number);
-        let attempt = attempt.ok_or(ResolveError::NoAttempt(number))?;
+        let attempt = self.attempt_numbered(number).ok_or(ResolveError::NoAttempt(number))?;
         let old = attempt.resolution.clone().ok_or(ResolveError::NoAnswer)?;
         let (booked, charge) = (attempt.charge.as_ref().and_then(|charge| charge.amount), old.charge.clone());
         let is_same = match answer {
