@@ -45,11 +45,12 @@ pub(super) fn prepare(path: &Path) -> Result<UseLock, StoreError> {
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = open(path)?;
     // FULL: a commit that was answered survives power loss. fullfsync is what that takes on Apple systems. temp_store: each write
-    // has a savepoint, whose undo pages would otherwise go through temporary files.
+    // has a savepoint, whose undo pages would otherwise go through temporary files. cache_size: SQLite walks through its whole
+    // cache after each commit.
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
          PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864;
-         PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;",
+         PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY;",
     )?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)

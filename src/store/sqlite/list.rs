@@ -95,11 +95,11 @@ pub(super) fn query_of(query: &PageQuery) -> (String, Vec<Value>) {
         values.push(Value::Integer(nanoseconds(*created_at)));
         values.push(Value::Text(id.as_str().to_owned()));
     }
-    let index = if query.filter.is_empty() { "jobs_by_age" } else { filter::INDEX };
     let sql = format!(
-        "SELECT {} FROM jobs INDEXED BY {index} WHERE {}
+        "SELECT {} FROM jobs INDEXED BY {} WHERE {}
          ORDER BY created_at {direction}, id {direction}",
         row_columns!(),
+        filter::INDEX,
         conditions.join(" AND ")
     );
     (sql, values)

@@ -14,7 +14,7 @@ pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 /// script that has been released is never changed; a new one is added behind it.
 pub(super) const MIGRATIONS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8, VERSION_9, VERSION_10,
-    VERSION_11, VERSION_12,
+    VERSION_11, VERSION_12, VERSION_13,
 ];
 
 /// The version that this program reads and writes.
@@ -339,6 +339,11 @@ CREATE TABLE replaced_costs (
     document TEXT NOT NULL
 ) STRICT;
 CREATE INDEX replaced_costs_by_job ON replaced_costs(job_id);
+";
+
+/// `jobs_by_fields` begins with the columns of this index: one index less is written with each save.
+const VERSION_13: &str = "
+DROP INDEX jobs_by_age;
 ";
 
 /// Brings the file to the last of `scripts`, each in one transaction of its own. Two processes may do this at once: the second
