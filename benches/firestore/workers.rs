@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use darkroom::costs::{Budget, CostGrouping, Credits};
 use darkroom::jobs::{Claim, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StoredImage, Ticket, WorkerId};
 use darkroom::store::firestore::FirestoreStore;
-use darkroom::store::{CostQuery, Save, Store};
+use darkroom::store::{CostQuery, Save, Store, TaskLimits};
 
 use crate::support::firestore_emulator::{Emulator, fresh_project, store};
 
@@ -75,8 +75,9 @@ async fn run(emulator: &Emulator, count: usize, listening: bool) -> Duration {
 /// Takes the job through its life, as a worker does.
 pub async fn live(store: &FirestoreStore, mut job: Job, number: usize, budget: Option<Budget>) {
     let now = Utc::now();
-    begin(&mut job, number);
-    job.revision = store.save(Save { job: Arc::new(job.clone()), budget }).await.unwrap();
+    begin(&mut job, number, now);
+    let limits = TaskLimits { now, total: Some(24), model: None };
+    job.revision = store.save_submit(Save { job: Arc::new(job.clone()), budget }, limits).await.unwrap();
     job.accept(receipt(now), None, now).unwrap();
     job.revision = store.save(Save::new(&job)).await.unwrap();
     let object = ObjectName::for_attempt(&job.id, job.attempt_number(), ImageFormat::Png);
@@ -87,17 +88,16 @@ pub async fn live(store: &FirestoreStore, mut job: Job, number: usize, budget: O
     job.revision = store.save(Save::new(&job)).await.unwrap();
 }
 
-/// The job with its charge.
+/// The job with its charge, which is dated by its submit.
 pub fn accepted(mut job: Job, at: DateTime<Utc>) -> Job {
-    begin(&mut job, 0);
+    begin(&mut job, 0, at);
     job.accept(receipt(at), None, at).unwrap();
     job
 }
 
-fn begin(job: &mut Job, number: usize) {
-    let now = Utc::now();
-    let claim = Claim { worker: WorkerId::new(format!("worker-{number}")), until: now + TimeDelta::minutes(3) };
-    job.begin_submit(claim, Some("0.03".parse().unwrap()), now).unwrap();
+fn begin(job: &mut Job, number: usize, at: DateTime<Utc>) {
+    let claim = Claim { worker: WorkerId::new(format!("worker-{number}")), until: at + TimeDelta::minutes(3) };
+    job.begin_submit(claim, Some("0.03".parse().unwrap()), at).unwrap();
 }
 
 fn receipt(accepted_at: DateTime<Utc>) -> Receipt {
