@@ -564,6 +564,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn unreadable_jobs_do_not_stop_an_action() {
+        for action in [
+            BulkAction::Retry,
+            BulkAction::Clone { edit: SpecEdit::parse("seed=7").unwrap(), simulated: true },
+            BulkAction::Tag(TagEdit::parse("cover").unwrap()),
+        ] {
+            let bench = Bench::new().await;
+            let record = bench.start(action, now()).await;
+            // Its last batch: none of these jobs can be read.
+            let all = record.batch(&*bench.store, JOBS).await.unwrap();
+            let database = rusqlite::Connection::open(bench._folder.path().join("darkroom.db")).unwrap();
+            for (id, _) in &all[2 * BATCH_SIZE..] {
+                database.execute("UPDATE jobs SET document = '{}' WHERE id = ?1", [id.as_str()]).unwrap();
+            }
+            let run = tokio::time::timeout(Duration::from_mins(1), bench.run("w1", &record.id));
+            let end = run.await.expect("the action ends").unwrap();
+            assert_eq!((end.record.state, end.record.changed, end.record.unchanged), (BulkState::Done, 100, 20));
+            assert!(
+                end.record.reasons.iter().all(|reason| reason.contains("cannot be read")),
+                "{:?}",
+                end.record.reasons
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn tags_are_changed_and_can_be_undone() {
         let bench = Bench::new().await;
         let record = bench.start(BulkAction::Tag(TagEdit::parse("cover").unwrap()), now()).await;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
-use super::{CONCURRENCY, OperatorCommands, changes, undo};
+use super::{CONCURRENCY, OperatorCommands, changes, rejection, undo};
 use crate::catalog::Catalog;
 use crate::engine::bulk::{clone_fingerprint, fingerprint, previous_of};
 use crate::engine::{BulkAction, BulkItem, CommandKind, CommandOutcome, NewJob, SpecEdit, TagEdit};
@@ -120,14 +120,17 @@ impl OperatorCommands {
         let mut outcome = CommandOutcome::nothing(CommandKind::Submitted);
         for (source, counted) in items {
             let id = clone_id(action, &source);
-            let job = self.store.get(&source).await?;
-            let request = job.ok_or_else(|| "job not found".to_owned()).and_then(|job| edit.clone_of(&job));
+            let job = match self.store.get(&source).await {
+                Ok(job) => job.ok_or_else(|| "job not found".to_owned()),
+                Err(error) => Err(rejection(error)?),
+            };
+            let request = job.and_then(|job| edit.clone_of(&job));
             let is_as_counted = |new: &NewJob| clone_fingerprint(&new.spec, Catalog::builtin()) == counted;
             let request = request.and_then(|new| if is_as_counted(&new) { Ok(new) } else { Err(CHANGED.to_owned()) });
             let request = match request {
                 Ok(request) => request,
                 // A batch that is repeated after a crash finds what it created, whatever the source is now.
-                Err(_) if self.store.get(&id).await?.is_some() => {
+                Err(_) if self.exists(&id).await? => {
                     outcome.succeeded.push(id);
                     continue;
                 }
@@ -140,10 +143,18 @@ impl OperatorCommands {
             clone.tags = request.tags;
             match self.store.create(vec![clone]).await {
                 Ok(()) | Err(StoreError::AlreadyExists(_)) => outcome.succeeded.push(id),
-                Err(error) => return Err(error),
+                Err(error) => outcome.rejected.push((source, rejection(error)?)),
             }
         }
         Ok(outcome)
+    }
+
+    async fn exists(&self, id: &JobId) -> Result<bool, StoreError> {
+        match self.store.get(id).await {
+            Ok(job) => Ok(job.is_some()),
+            Err(StoreError::Unreadable { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -287,7 +287,7 @@ impl OperatorCommands {
             .await
     }
 
-    /// Returns the job as it was before the change, or why it cannot be changed.
+    /// Returns the job as it was before the change, or why it cannot be changed. An error is not about this job alone.
     async fn update_with_retry<F>(&self, id: &JobId, change: &F) -> Result<Result<Job, String>, StoreError>
     where
         F: Fn(&mut Job, DateTime<Utc>) -> Result<(), String>,
@@ -296,9 +296,10 @@ impl OperatorCommands {
         for _ in 0..MAX_CONFLICT_RETRIES {
             let before = match read.take() {
                 Some(job) => job,
-                None => match self.store.get(id).await? {
-                    Some(job) => job,
-                    None => return Ok(Err("job not found".to_owned())),
+                None => match self.store.get(id).await {
+                    Ok(Some(job)) => job,
+                    Ok(None) => return Ok(Err("job not found".to_owned())),
+                    Err(error) => return rejection(error).map(Err),
                 },
             };
             let mut job = before.clone();
@@ -308,10 +309,18 @@ impl OperatorCommands {
             match self.store.save(Save::new(&job)).await {
                 Ok(_) => return Ok(Ok(before)),
                 Err(StoreError::Conflict(_)) => {}
-                Err(error) => return Err(error),
+                Err(error) => return rejection(error).map(Err),
             }
         }
         Ok(Err("too many concurrent updates, try again".to_owned()))
+    }
+}
+
+/// Why the store refuses this one job, as a line. Errors: the store's own, which the next job meets as well.
+fn rejection(error: StoreError) -> Result<String, StoreError> {
+    match error {
+        StoreError::Unreadable { .. } | StoreError::NotFound(_) => Ok(error.to_string()),
+        error => Err(error),
     }
 }
 
