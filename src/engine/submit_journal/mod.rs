@@ -74,6 +74,15 @@ struct OpenFile {
     length: u64,
     /// The length at which it is replaced.
     max_length: u64,
+    /// Whether it ends in the middle of a line, so that nothing may follow. Its lock stays: this worker is alive.
+    is_damaged: bool,
+}
+
+impl OpenFile {
+    /// Whether the next submit begins a new file.
+    fn is_used_up(&self) -> bool {
+        self.length >= self.max_length || self.is_damaged || is_deleted(&self.file)
+    }
 }
 
 impl SubmitJournal {
@@ -98,7 +107,7 @@ impl SubmitJournal {
     /// Records a submit before its `Submitting` record is saved.
     pub(in crate::engine) fn begin(&self, key: &SubmitKey) -> Result<(), JournalError> {
         let mut state = self.state();
-        if state.file.as_ref().is_none_or(|open| open.length >= open.max_length || is_deleted(&open.file)) {
+        if state.file.as_ref().is_none_or(OpenFile::is_used_up) {
             self.replace_file(&mut state)?;
         }
         self.append(&mut state, &Record::Begin(key.clone()))?;
@@ -167,14 +176,12 @@ impl SubmitJournal {
 
     fn append(&self, state: &mut State, record: &Record) -> Result<(), JournalError> {
         let line = record.encode().map_err(|error| self.error(error.to_string()))?;
-        let Some(open) = &mut state.file else {
-            return Err(self.error("the file was closed after an error".to_owned()));
+        let Some(open) = state.file.as_mut().filter(|open| !open.is_damaged) else {
+            return Err(self.error("an earlier line could not be written whole".to_owned()));
         };
         if let Err(error) = (&*open.file).write_all(&line) {
             // What follows an incomplete line would prove nothing.
-            if open.file.set_len(open.length).is_err() {
-                state.file = None;
-            }
+            open.is_damaged = open.file.set_len(open.length).is_err();
             return Err(self.error(error.to_string()));
         }
         open.length += line.len() as u64;
@@ -194,7 +201,7 @@ impl SubmitJournal {
         })?;
         let max_length = MAX_BYTES.max(length * 2);
         // The old file's lock ends here: by now its name belongs to the new file, which is locked.
-        state.file = Some(OpenFile { file: Arc::new(file), length, max_length });
+        state.file = Some(OpenFile { file: Arc::new(file), length, max_length, is_damaged: false });
         Ok(())
     }
 

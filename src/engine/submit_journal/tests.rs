@@ -222,6 +222,33 @@ fn deleted_journal_is_written_again() {
     assert!(text.contains("\"job\":\"a\"") && text.contains("\"job\":\"b\""), "{text}");
 }
 
+#[cfg(unix)]
+fn open_file(file: File) -> OpenFile {
+    OpenFile { file: Arc::new(file), length: 0, max_length: MAX_BYTES, is_damaged: false }
+}
+
+#[cfg(unix)]
+#[test]
+fn damaged_journal_stays_that_of_a_live_worker() {
+    let data = tempfile::tempdir().unwrap();
+    let worker = WorkerId::new("worker-1-a");
+    let journal = SubmitJournal::new(data.path(), &worker, STORE);
+    journal.begin(&key("a")).unwrap();
+    // The file can be neither written nor cut, as on a disk that fails.
+    let failing = File::open(&journal.path).unwrap();
+    journal.state().file = None;
+    failing.lock().unwrap();
+    journal.state().file = Some(open_file(failing));
+    journal.post(&key("b")).unwrap_err();
+    let other = SubmitJournal::new(data.path(), &WorkerId::new("worker-2-other"), STORE);
+    assert_eq!(other.dead.verdict(&worker, &key("a")), SubmitVerdict::Unknown, "it may be sent yet");
+    journal.post(&key("a")).unwrap_err();
+    // The next submit begins a new file, and the first one may be sent.
+    journal.begin(&key("b")).unwrap();
+    journal.post(&key("a")).unwrap();
+    assert_eq!(other.dead.verdict(&worker, &key("a")), SubmitVerdict::Unknown);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn full_disk_is_an_error_before_the_post() {
@@ -230,7 +257,7 @@ fn full_disk_is_an_error_before_the_post() {
     journal.begin(&key("a")).unwrap();
     // Every write to this device fails as on a full disk.
     let full = File::options().write(true).open("/dev/full").unwrap();
-    journal.state().file = Some(OpenFile { file: Arc::new(full), length: 0, max_length: MAX_BYTES });
+    journal.state().file = Some(open_file(full));
     let error = journal.begin(&key("b")).unwrap_err().to_string();
     assert!(error.contains("No space left on device"), "{error}");
     assert_eq!(journal.progress(&key("b")), None);
