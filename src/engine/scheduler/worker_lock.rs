@@ -2,7 +2,7 @@
 //! suspended process keeps it.
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::engine::image_spool::ImageSpool;
 use crate::engine::submit_journal::SubmitJournal;
 use crate::jobs::WorkerId;
 
-/// After this time no claim can depend on a dead worker's file.
+/// This long after a worker was found dead no claim can depend on its file.
 const DELETE_AFTER: Duration = Duration::from_hours(24);
 
 /// How old the number of live workers may be on a screen.
@@ -62,8 +62,11 @@ impl WorkerLock {
         std::fs::create_dir_all(&folder).map_err(failed)?;
         let worker = WorkerId::new(format!("worker-{}-{:08x}", std::process::id(), rand::random::<u32>()));
         let file = folder.join(format!("{}.lock", worker.as_str()));
-        let lock = File::create_new(&file).map_err(failed)?;
+        // Locked before it has its name: a file without a lock under that name is a dead worker's.
+        let unnamed = file.with_extension("lock-part");
+        let lock = File::create_new(&unnamed).map_err(failed)?;
         lock.lock().map_err(failed)?;
+        std::fs::rename(&unnamed, &file).map_err(failed)?;
         Ok(Self { data_dir: data_dir.to_owned(), folder, workers, file, worker, _lock: lock })
     }
 
@@ -86,13 +89,15 @@ impl WorkerLock {
     pub fn dead_workers(&self) -> Vec<WorkerId> {
         let mut dead = Vec::new();
         for (path, worker) in workers(&self.folder) {
-            if path != self.file && is_dead(&path) {
-                if is_old(&path) {
-                    // Best effort: a file that stays is checked again.
-                    let _ = std::fs::remove_file(&path);
-                } else {
-                    dead.push(worker);
-                }
+            if path == self.file || !is_dead(&path) {
+                continue;
+            }
+            if was_found_dead_long_ago(&path) {
+                // Best effort: a file that stays is checked again.
+                let _ = std::fs::remove_file(&path);
+            } else {
+                mark_dead(&path);
+                dead.push(worker);
             }
         }
         dead
@@ -145,18 +150,28 @@ fn workers(folder: &Path) -> Vec<(PathBuf, WorkerId)> {
         .collect()
 }
 
-/// Only a lock that this process could take itself is a proof.
+/// Only a lock that this process could take itself is a proof, of a file that still has its name: a worker that shuts down removes it
+/// before it drops the lock.
 fn is_dead(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     match file.try_lock_shared() {
-        Ok(()) => true,
+        Ok(()) => path.exists(),
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
     }
 }
 
-fn is_old(path: &Path) -> bool {
-    let modified = path.metadata().and_then(|data| data.modified());
-    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > DELETE_AFTER))
+/// Writes into the file when its worker is first found dead: the file's age counts from then, not from the start of the worker.
+fn mark_dead(path: &Path) {
+    if path.metadata().is_ok_and(|data| data.len() == 0) {
+        // Best effort: a file without the mark stays.
+        let _ = File::options().write(true).open(path).and_then(|mut file| file.write_all(b"dead\n"));
+    }
+}
+
+fn was_found_dead_long_ago(path: &Path) -> bool {
+    let Ok(data) = path.metadata() else { return false };
+    let age = data.modified().ok().and_then(|at| at.elapsed().ok());
+    data.len() > 0 && age.is_some_and(|age| age > DELETE_AFTER)
 }
 
 #[cfg(test)]
@@ -181,5 +196,43 @@ mod tests {
         assert_eq!(here.dead_workers(), [WorkerId::new("worker-1-dead")]);
         drop(other);
         assert_eq!(WorkerLock::live_workers(data.path()), [here.worker().clone()]);
+    }
+
+    #[test]
+    fn worker_that_ran_for_days_is_found_dead() {
+        let data = tempfile::tempdir().unwrap();
+        let here = WorkerLock::acquire(data.path()).unwrap();
+        let path = data.path().join("workers/worker-1-dead.lock");
+        let age = || {
+            let file = File::options().append(true).create(true).open(&path).unwrap();
+            file.set_modified(std::time::SystemTime::now() - 2 * DELETE_AFTER).unwrap();
+        };
+        // It started two days ago, and died just now.
+        age();
+        for _ in 0..2 {
+            assert_eq!(here.dead_workers(), [WorkerId::new("worker-1-dead")]);
+        }
+        // It was found dead two days ago.
+        age();
+        assert_eq!(here.dead_workers(), []);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn starting_worker_is_never_taken_for_dead() {
+        let data = tempfile::tempdir().unwrap();
+        let here = WorkerLock::acquire(data.path()).unwrap();
+        let is_done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..2_000 {
+                    drop(WorkerLock::acquire(data.path()).unwrap());
+                }
+                is_done.store(true, std::sync::atomic::Ordering::SeqCst);
+            });
+            while !is_done.load(std::sync::atomic::Ordering::SeqCst) {
+                assert_eq!(here.dead_workers(), []);
+            }
+        });
     }
 }
