@@ -106,6 +106,13 @@ impl Attempt {
         self.overrule(now);
     }
 
+    /// Books the charge of an image that exists, also where an operator had answered that nothing was billed.
+    pub(super) fn book_confirmed(&mut self, charge: Charge, now: DateTime<Utc>) {
+        if self.charge.replace(charge).is_none() {
+            self.overrule(now);
+        }
+    }
+
     fn overrule(&mut self, now: DateTime<Utc>) {
         if let Some(resolution) = &mut self.resolution {
             resolution.overruled_at = Some(now);

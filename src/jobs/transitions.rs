@@ -29,7 +29,7 @@ use crate::costs::{Basis, Charge, Credits, Service, Usd};
 pub struct IllegalTransition {
     /// Where the job is.
     pub from: StageName,
-    /// What was asked for: `cancelled`, `retried`.
+    /// What was requested: `cancelled`, `retried`.
     pub what: &'static str,
 }
 
@@ -154,7 +154,7 @@ impl Job {
     ) -> Transition {
         self.require(&[StageName::Generating], "stored")?;
         self.settle(settled, now);
-        self.confirm_unknown_charge();
+        self.confirm_charge_of_image(now);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.storage_charge = storage_charge;
             attempt.storage_reserved = None;
@@ -178,6 +178,11 @@ impl Job {
         let mut pays = false;
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.image_reported |= failure.code.implies_image();
+        }
+        if self.attempt().is_some_and(|attempt| attempt.image_reported) {
+            self.confirm_charge_of_image(now);
+        }
+        if let Some(attempt) = self.attempts.last_mut() {
             pays = attempt.end_recheck() && failure.code.permits_new_attempt() && has_number;
             if settled.is_none()
                 && failure.billed == BillingStatus::Unknown
@@ -227,7 +232,7 @@ impl Job {
         Ok(())
     }
 
-    /// The same job asked for once more with another spec: always a new attempt, the old ones keep what they ordered.
+    /// The same job requested once more with another spec: always a new attempt, the old ones keep what they requested.
     pub fn resubmit_with(&mut self, spec: Spec, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Failed, StageName::Cancelled, StageName::Done, StageName::Approved], "changed")?;
         if !self.has_free_attempt_number() {
@@ -287,16 +292,20 @@ impl Job {
         }
     }
 
-    /// An image exists, so that its charge is certain, even if an earlier check made it doubtful.
-    fn confirm_unknown_charge(&mut self) {
-        let Some(attempt) = self.attempts.last() else { return };
-        let Some((receipt, charge)) = attempt.receipt.as_ref().zip(attempt.charge.as_ref()) else { return };
-        if charge.basis != Basis::Unknown {
+    /// An image exists, so that its charge is certain, even if an earlier check made it doubtful or an operator released it.
+    fn confirm_charge_of_image(&mut self, now: DateTime<Utc>) {
+        let Some((attempt, receipt)) = self.attempts.last().and_then(|last| Some((last, last.receipt.as_ref()?)))
+        else {
+            return;
+        };
+        let released = || attempt.resolution.as_ref().map(|resolution| &resolution.charge);
+        let Some(charge) = attempt.charge.as_ref().or_else(released) else { return };
+        if attempt.charge.as_ref().is_some_and(|charge| charge.basis != Basis::Unknown) {
             return;
         }
         let confirmed = self.charge_of(receipt, Some(charge.at), charge.amount, charge.model.clone());
         if let Some(attempt) = self.attempts.last_mut() {
-            attempt.charge = Some(confirmed);
+            attempt.book_confirmed(confirmed, now);
         }
     }
 

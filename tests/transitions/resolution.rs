@@ -1,7 +1,9 @@
 //! Uncertain charges that an operator resolves, and what the provider reports afterwards: one charge for each attempt.
 
 use darkroom::costs::{Basis, Usd};
-use darkroom::jobs::{BillingAnswer, BillingStatus, FailureCode, Job, ResolveError, RetryKind, Stage, StageName};
+use darkroom::jobs::{
+    BillingAnswer, BillingStatus, Failure, FailureCode, Job, ResolveError, RetryKind, Stage, StageName,
+};
 
 use super::{claim, credits, failed, generating, image, now, receipt, submitting, usd};
 
@@ -91,6 +93,36 @@ fn settled_price_overrules_the_answer() {
         assert_eq!(charge(&job), Some((Some(usd("0.04")), Basis::Settled)), "{answer:?}");
         assert!(job.attempts[0].resolution.as_ref().unwrap().overruled_at.is_some());
     }
+}
+
+#[test]
+fn image_overrules_that_nothing_was_billed() {
+    let released = || {
+        let mut job = failed(FailureCode::TicketLost, BillingStatus::Unknown);
+        job.resolve_charge(None, BillingAnswer::NotBilled, BY, now()).unwrap();
+        assert_eq!(job.retry(now()), Ok(RetryKind::OldTicket));
+        job
+    };
+    // The task names no price: the quote of its receipt counts.
+    let quoted = Some((Some(usd("0.03")), Basis::Quoted));
+    let mut job = released();
+    job.complete(image(&job), None, None, now()).unwrap();
+    assert_eq!((charge(&job), job.cost()), (quoted, Some(usd("0.03"))));
+    assert!(job.attempts[0].resolution.as_ref().unwrap().overruled_at.is_some());
+    // Whatever becomes of the image.
+    let mut job = released();
+    let expired = Failure::new(FailureCode::SampleExpired, "expired", BillingStatus::Yes, now());
+    job.fail(expired.clone(), None, now()).unwrap();
+    assert_eq!((charge(&job), billed(&job)), (quoted, BillingStatus::Yes));
+    // Without an image the answer stands.
+    let mut job = released();
+    job.fail(Failure::new(FailureCode::TicketLost, "gone", BillingStatus::Unknown, now()), None, now()).unwrap();
+    assert_eq!(charge(&job), None);
+    // A doubtful charge becomes certain as well.
+    let mut job = failed(FailureCode::TicketLost, BillingStatus::Unknown);
+    job.retry(now()).unwrap();
+    job.fail(expired, None, now()).unwrap();
+    assert_eq!(charge(&job), quoted);
 }
 
 #[test]
