@@ -13,18 +13,21 @@ use crate::text::sanitize_line;
 /// Largest JSON body that is read, in bytes.
 pub(super) const MAX_JSON: usize = 1024 * 1024;
 
-/// Longest wait that a reply may ask for: a wrong clock or a hostile header must not park a job for days.
+/// Longest wait that a reply may request: a wrong clock or a hostile header must not hold a job for days.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// An amount beyond this is a mistake, not a price, in credits.
 const MOST_CREDITS: i64 = 1_000_000;
+
+/// Decimals of a price in credits. Sums keep 24 of a dollar, in at most 28 digits: an amount with more would be in none.
+const CREDIT_DECIMALS: u32 = 20;
 
 /// A whole reply: its head arrived, and its body as far as it did.
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
     /// HTTP status.
     pub(super) status: u16,
-    /// The wait that the header asked for.
+    /// The wait that the header requests.
     pub(super) retry_after: Option<Duration>,
     /// The body, or one line why there is none.
     pub(super) body: Result<Bytes, String>,
@@ -42,7 +45,7 @@ impl Reply {
         self.body.as_ref().is_ok_and(|body| body.trim_ascii_start().starts_with(b"<"))
     }
 
-    /// The wait that the header asked for, else the one that some error bodies name (`retry_after`, in seconds).
+    /// The wait that the header requests, else the one that some error bodies name (`retry_after`, in seconds).
     pub(super) fn retry_after(&self) -> Option<Duration> {
         self.retry_after.or_else(|| {
             let seconds = self.json().ok()?.get("retry_after")?.as_f64()?;
@@ -81,7 +84,7 @@ impl Reply {
     }
 }
 
-/// The server's words from an error body: `detail` as a text or as a list of `loc` and `msg`; else `message` or `error`.
+/// The server's message from an error body: `detail` as a text or as a list of `loc` and `msg`; else `message` or `error`.
 fn detail(body: &Value) -> Option<String> {
     let text = match body.get("detail") {
         Some(Value::String(text)) => text.clone(),
@@ -114,7 +117,7 @@ pub(super) fn credits(value: Option<&Value>) -> Option<Credits> {
         tracing::warn!(%amount, "implausible price ignored");
         return None;
     }
-    Some(Credits::new(amount))
+    Some(Credits::new(amount.round_dp(CREDIT_DECIMALS)))
 }
 
 /// A number from zero up, from its digits.
@@ -208,6 +211,17 @@ mod tests {
             assert_eq!(credits(Some(&value)).map(|amount| amount.to_string()).as_deref(), expected, "{value}");
         }
         assert_eq!(credits(None), None);
+    }
+
+    #[test]
+    fn price_has_no_more_decimals_than_sums_keep() {
+        for (value, expected) in [
+            (json!(1.234_567_890_123_456_7e-7), "0.0000000012345678901235"),
+            (json!(999_999.999_999_999_9), "9999.999999999999"),
+            (json!(3.333_333_333_333_333_5), "0.033333333333333335"),
+        ] {
+            assert_eq!(credits(Some(&value)).unwrap().to_usd().to_string(), expected, "{value}");
+        }
     }
 
     #[test]
