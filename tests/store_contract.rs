@@ -59,6 +59,7 @@ macro_rules! store_contract {
             money::report_span_is_half_open,
             money::report_is_exact_over_any_span,
             money::uncertain_charges_are_listed,
+            money::simulated_charges_hide_no_real_ones,
             money::resolved_charge_counts_once,
             money::charges_count_for_their_tags,
             money::jobs_of_a_line_are_found,

@@ -413,6 +413,21 @@ pub async fn uncertain_charges_are_listed(fixture: Fixture) {
     assert_eq!(fixture.other.uncertain_charges(false, 10).await.unwrap(), []);
 }
 
+pub async fn simulated_charges_hide_no_real_ones(fixture: Fixture) {
+    let doubtful = |name: &str, simulated: bool| {
+        let mut job = generating(name, 0, Some("2"));
+        job.simulated = simulated;
+        job.attempts[0].charge.as_mut().unwrap().simulated = simulated;
+        job.fail(failure(FailureCode::TicketLost, BillingStatus::Unknown, 10), None, at(10)).unwrap();
+        job
+    };
+    let simulated = (0..9).map(|number| doubtful(&format!("simulated-{number}"), true));
+    create(&fixture.store, simulated.chain([doubtful("real", false)])).await;
+    let charges = fixture.other.uncertain_charges(false, 1).await.unwrap();
+    let listed: Vec<_> = charges.iter().map(|charge| (charge.job_id.as_str(), charge.amount)).collect();
+    assert_eq!(listed, [("real", Some(usd("0.02")))]);
+}
+
 pub async fn resolved_charge_counts_once(fixture: Fixture) {
     spend(&fixture.store).await;
     let before = costs(&fixture.store).await;

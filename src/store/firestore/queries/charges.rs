@@ -7,7 +7,7 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 use crate::costs::{Basis, CostGrouping, PriceTable};
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::FirestoreStore;
-use crate::store::firestore::connection::query::Query;
+use crate::store::firestore::connection::query::{NAME, Query};
 use crate::store::firestore::documents::value;
 use crate::store::firestore::ledger::entries::{COSTS, OPEN_CHARGES, parse_entry, warn_excluded};
 use crate::store::{CostJobsQuery, JobCost, StoreError, UncertainCharge};
@@ -32,9 +32,25 @@ impl FirestoreStore {
             // Entries of other programs have no such mark: they are real.
             unknown = unknown.equal("details.simulated", is_simulated);
         }
-        let mut charges = Vec::new();
-        for (collection, query) in [(OPEN_CHARGES, open), (COSTS, unknown)] {
-            let documents = self.shared.client.query(query.limit(limit).build()).await?;
+        let mut charges = self.uncertain_of(OPEN_CHARGES, open, simulated, limit).await?;
+        charges.extend(self.uncertain_of(COSTS, unknown, simulated, limit).await?);
+        charges.sort_by(|left, right| right.at.cmp(&left.at).then(left.job_id.cmp(&right.job_id)));
+        charges.truncate(limit);
+        Ok(charges)
+    }
+
+    /// Page after page until there are enough: entries of the other kind of money, and those that cannot be read, hide no others.
+    async fn uncertain_of(
+        &self,
+        collection: &str,
+        query: Query,
+        simulated: bool,
+        limit: usize,
+    ) -> Result<Vec<UncertainCharge>, StoreError> {
+        let query = query.order(NAME, false).limit(limit);
+        let (mut charges, mut page) = (Vec::new(), query.clone());
+        loop {
+            let documents = self.shared.client.query(page.build()).await?;
             for document in &documents {
                 match parse_entry(document) {
                     Ok((job_id, row)) if row.simulated == simulated && !row.basis.is_counted() => {
@@ -52,10 +68,13 @@ impl FirestoreStore {
                     Err(reason) => warn_excluded(collection, document, &reason),
                 }
             }
+            match documents.last() {
+                Some(last) if documents.len() >= limit && charges.len() < limit => {
+                    page = query.clone().start_after(vec![value::reference(&last.name)]);
+                }
+                _ => return Ok(charges),
+            }
         }
-        charges.sort_by(|left, right| right.at.cmp(&left.at).then(left.job_id.cmp(&right.job_id)));
-        charges.truncate(limit);
-        Ok(charges)
     }
 
     /// Exact where the span has few entries. Of a longer one the most expensive entries, as far as they are in it: the server cannot
