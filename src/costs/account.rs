@@ -8,14 +8,14 @@ use super::{CostGrouping, CostReport, CostTable, Usd};
 use crate::time::midnight;
 
 /// Looks that are kept: the newest, and of each earlier day those that its sums need.
-const MAX_LOOKS: usize = 400;
+const MAX_READINGS: usize = 400;
 
 /// Differences below this are rounding.
 const TOLERANCE: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
 
 /// The balance of the account at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BalanceLook {
+pub struct BalanceReading {
     /// When.
     pub at: DateTime<Utc>,
     /// The balance in dollars.
@@ -25,42 +25,43 @@ pub struct BalanceLook {
 /// Balances that differ from the previous balance, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BalanceHistory {
-    looks: Vec<BalanceLook>,
+    #[serde(rename = "looks")]
+    readings: Vec<BalanceReading>,
 }
 
 impl BalanceHistory {
-    /// Adds a look where the balance changed. Returns whether it did.
-    pub fn add(&mut self, look: BalanceLook) -> bool {
-        if self.looks.last().is_some_and(|last| last.usd == look.usd || last.at >= look.at) {
+    /// Adds a reading where the balance changed. Returns whether it did.
+    pub fn add(&mut self, reading: BalanceReading) -> bool {
+        if self.readings.last().is_some_and(|last| last.usd == reading.usd || last.at >= reading.at) {
             return false;
         }
-        self.looks.push(look);
-        while self.looks.len() > MAX_LOOKS {
-            let spare = self.looks.windows(3).position(is_spare).map_or(0, |before| before + 1);
-            self.looks.remove(spare);
+        self.readings.push(reading);
+        while self.readings.len() > MAX_READINGS {
+            let spare = self.readings.windows(3).position(is_spare).map_or(0, |before| before + 1);
+            self.readings.remove(spare);
         }
         true
     }
 
-    /// The last look.
-    pub fn last(&self) -> Option<BalanceLook> {
-        self.looks.last().copied()
+    /// The last reading.
+    pub fn last(&self) -> Option<BalanceReading> {
+        self.readings.last().copied()
     }
 
-    /// The last look until `at`, and the first one after it.
-    pub fn around(&self, at: DateTime<Utc>) -> (Option<BalanceLook>, Option<BalanceLook>) {
-        let next = self.looks.partition_point(|look| look.at <= at);
-        let before = next.checked_sub(1).and_then(|last| self.looks.get(last)).copied();
-        (before, self.looks.get(next).copied())
+    /// The last reading until `at`, and the first one after it.
+    pub fn around(&self, at: DateTime<Utc>) -> (Option<BalanceReading>, Option<BalanceReading>) {
+        let next = self.readings.partition_point(|reading| reading.at <= at);
+        let before = next.checked_sub(1).and_then(|last| self.readings.get(last)).copied();
+        (before, self.readings.get(next).copied())
     }
 }
 
-/// Whether no sum changes without the look in the middle: it is not the last one of its UTC day, and the balance goes on falling, or
+/// Whether no sum changes without the reading in the middle: it is not the last one of its UTC day, and the balance goes on falling, or
 /// rising.
-fn is_spare(looks: &[BalanceLook]) -> bool {
-    let [before, look, after] = looks else { return false };
-    let goes_on = before.usd.cmp(&look.usd) == look.usd.cmp(&after.usd);
-    goes_on && look.at.date_naive() == after.at.date_naive()
+fn is_spare(readings: &[BalanceReading]) -> bool {
+    let [before, reading, after] = readings else { return false };
+    let goes_on = before.usd.cmp(&reading.usd) == reading.usd.cmp(&after.usd);
+    goes_on && reading.at.date_naive() == after.at.date_naive()
 }
 
 /// Whether the change of the balance agrees with the recorded charges.
@@ -68,7 +69,7 @@ fn is_spare(looks: &[BalanceLook]) -> bool {
 pub struct AccountCheck {
     /// First instant inside: a UTC midnight.
     pub from: DateTime<Utc>,
-    /// The last look.
+    /// The last reading.
     pub to: DateTime<Utc>,
     /// How much the balance fell, top-ups left out.
     pub balance_fell_usd: Usd,
@@ -85,12 +86,12 @@ pub struct AccountCheck {
 }
 
 impl AccountCheck {
-    /// What of a span can be compared: from the first UTC midnight with a known balance to the last look. `None` where there is none.
+    /// What of a span can be compared: from the first UTC midnight with a known balance to the last reading. `None` where there is none.
     pub fn span(
         history: &BalanceHistory,
         span: (DateTime<Utc>, DateTime<Utc>),
     ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        let (first, last) = (history.looks.first()?, history.around(span.1).0?);
+        let (first, last) = (history.readings.first()?, history.around(span.1).0?);
         let begin = first.at.max(span.0);
         let day = begin.date_naive();
         let from = if midnight(day) == begin { begin } else { midnight(day.checked_add_days(Days::new(1))?) };
@@ -98,18 +99,18 @@ impl AccountCheck {
     }
 
     /// Over what [`Self::span`] names of the table's span. A table has whole days: `newer` are the charges of the last day behind the
-    /// last look, which it cannot show.
+    /// last reading, which it cannot show.
     pub fn of(history: &BalanceHistory, table: &CostTable, newer: Option<&CostTable>) -> Option<Self> {
         let (from, to) = Self::span(history, table.span())?;
         let start = history.around(from).0?;
         let (mut fell, mut rose, mut balance) = (Usd::ZERO, Usd::ZERO, start.usd);
-        for look in history.looks.iter().filter(|look| look.at > from && look.at <= to) {
-            if look.usd < balance {
-                fell += balance - look.usd;
+        for reading in history.readings.iter().filter(|reading| reading.at > from && reading.at <= to) {
+            if reading.usd < balance {
+                fell += balance - reading.usd;
             } else {
-                rose += look.usd - balance;
+                rose += reading.usd - balance;
             }
-            balance = look.usd;
+            balance = reading.usd;
         }
         let (mut recorded, mut uncertain) = charges(&table.report_between((from, to), CostGrouping::Service));
         if let Some(newer) = newer {
@@ -123,7 +124,7 @@ impl AccountCheck {
                 Some("uncertain charges that were billed; `darkroom costs uncertain` lists them")
             }
             amount if amount > Decimal::ZERO => Some("another program on the same account, or a price that rose"),
-            _ if rose > Usd::ZERO => Some("a top-up between two looks hides spending"),
+            _ if rose > Usd::ZERO => Some("a top-up between two recorded balances hides spending"),
             _ => Some("recorded charges that were not billed, or are debited later"),
         };
         Some(Self {
@@ -164,10 +165,10 @@ mod tests {
         format!("2026-11-{text}Z").parse().unwrap()
     }
 
-    fn history(looks: &[(&str, &str)]) -> BalanceHistory {
+    fn history(readings: &[(&str, &str)]) -> BalanceHistory {
         let mut history = BalanceHistory::default();
-        for (time, usd) in looks {
-            history.add(BalanceLook { at: at(time), usd: usd.parse().unwrap() });
+        for (time, usd) in readings {
+            history.add(BalanceReading { at: at(time), usd: usd.parse().unwrap() });
         }
         history
     }
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn balance_and_charges_are_compared() {
-        let looks = history(&[
+        let readings = history(&[
             ("19T10:00:00", "10"),
             ("20T10:00:00", "9.97"),
             ("20T11:00:00", "19.97"),
@@ -204,7 +205,7 @@ mod tests {
             (vec![("20", settled, "0.03")], "0.07", Some("another program")),
             (vec![("20", settled, "0.03"), ("21", settled, "0.10")], "-0.03", Some("top-up")),
         ] {
-            let check = AccountCheck::of(&looks, &table(&charges), None).unwrap();
+            let check = AccountCheck::of(&readings, &table(&charges), None).unwrap();
             assert_eq!(
                 (check.from, check.to),
                 (at("20T00:00:00"), at("21T09:00:00")),
@@ -227,41 +228,45 @@ mod tests {
 
     #[test]
     fn account_is_compared_inside_the_span() {
-        let looks = history(&[("01T10:00:00", "10"), ("05T10:00:00", "9"), ("20T10:00:00", "5")]);
+        let readings = history(&[("01T10:00:00", "10"), ("05T10:00:00", "9"), ("20T10:00:00", "5")]);
         let settled = Basis::Settled;
         let past = table_of("01T00:00:00", "11T00:00:00", &[("04", settled, "1"), ("07", settled, "3")]);
-        let check = AccountCheck::of(&looks, &past, None).unwrap();
-        assert_eq!((check.to, check.balance_fell_usd.to_string().as_str()), (at("05T10:00:00"), "1"), "no later look");
+        let check = AccountCheck::of(&readings, &past, None).unwrap();
+        assert_eq!(
+            (check.to, check.balance_fell_usd.to_string().as_str()),
+            (at("05T10:00:00"), "1"),
+            "no later reading"
+        );
         assert_eq!(
             (check.recorded_usd.to_string().as_str(), check.cause),
             ("1", None),
-            "no charge after the last look"
+            "no charge after the last reading"
         );
         let day = table_of("01T00:00:00", "11T00:00:00", &[("05", settled, "1.5"), ("05", Basis::Unknown, "2")]);
         let newer = table_of("05T10:00:00", "06T00:00:00", &[("05", settled, "0.5"), ("05", Basis::Unknown, "2")]);
-        let check = AccountCheck::of(&looks, &day, Some(&newer)).unwrap();
+        let check = AccountCheck::of(&readings, &day, Some(&newer)).unwrap();
         assert_eq!((check.recorded_usd.to_string().as_str(), check.cause), ("1", None), "nor of the same day");
         assert_eq!(check.uncertain_usd, Usd::ZERO);
         let before = table_of("01T00:00:00", "01T09:00:00", &[]);
-        assert_eq!(AccountCheck::of(&looks, &before, None), None, "no look until its end");
+        assert_eq!(AccountCheck::of(&readings, &before, None), None, "no reading until its end");
     }
 
     #[test]
     fn busy_account_keeps_its_earlier_days() {
         let mut history = BalanceHistory::default();
         let (start, cent) = (at("17T10:00:30"), |cents: i64| Usd::new(Decimal::new(cents, 2)));
-        // A look each minute of three days, one cent less each time, and one top-up.
+        // A reading each minute of three days, one cent less each time, and one top-up.
         for minute in 0..3 * 24 * 60 {
             let topped_up = if minute >= 1_000 { 50_000 } else { 0 };
-            history.add(BalanceLook {
+            history.add(BalanceReading {
                 at: start + chrono::TimeDelta::minutes(minute),
                 usd: cent(10_000 + topped_up - minute),
             });
         }
-        assert_eq!(history.looks.len(), MAX_LOOKS);
+        assert_eq!(history.readings.len(), MAX_READINGS);
         let check = AccountCheck::of(&history, &table(&[]), None).unwrap();
         assert_eq!((check.from, check.to), (at("18T00:00:00"), at("20T09:59:30")));
-        // From the last look before that midnight on: 3,480 minutes, of which the top-up hides one.
+        // From the last reading before that midnight on: 3,480 minutes, of which the top-up hides one.
         assert_eq!(check.balance_fell_usd, cent(3_479));
         assert_eq!(check.topped_up_usd, cent(49_999));
         let midnight = history.around(at("19T00:00:00")).0.unwrap();
@@ -270,16 +275,16 @@ mod tests {
 
     #[test]
     fn looks_enclose_a_time() {
-        let mut looks = history(&[("19T10:00:00", "10"), ("20T10:00:00", "9"), ("20T11:00:00", "8")]);
-        let usd = |look: Option<BalanceLook>| look.map(|look| look.usd.to_string());
+        let mut readings = history(&[("19T10:00:00", "10"), ("20T10:00:00", "9"), ("20T11:00:00", "8")]);
+        let usd = |reading: Option<BalanceReading>| reading.map(|reading| reading.usd.to_string());
         let around = |time: &str| {
-            let (before, after) = looks.around(at(time));
+            let (before, after) = readings.around(at(time));
             (usd(before), usd(after))
         };
         assert_eq!(around("19T09:00:00"), (None, Some("10".into())));
         assert_eq!(around("20T10:00:00"), (Some("9".into()), Some("8".into())));
         assert_eq!(around("22T00:00:00"), (Some("8".into()), None));
-        assert!(!looks.add(BalanceLook { at: at("21T00:00:00"), usd: "8".parse().unwrap() }), "unchanged");
-        assert!(!looks.add(BalanceLook { at: at("20T00:00:00"), usd: "7".parse().unwrap() }), "late");
+        assert!(!readings.add(BalanceReading { at: at("21T00:00:00"), usd: "8".parse().unwrap() }), "unchanged");
+        assert!(!readings.add(BalanceReading { at: at("20T00:00:00"), usd: "7".parse().unwrap() }), "late");
     }
 }

@@ -69,7 +69,7 @@ pub struct Charge {
     pub amount: Option<Usd>,
     /// How the amount is known.
     pub basis: Basis,
-    /// The model that was ordered.
+    /// The requested model.
     pub model: String,
     /// When the money was first committed; settling keeps it.
     pub at: DateTime<Utc>,

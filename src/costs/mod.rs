@@ -12,7 +12,7 @@ mod price;
 mod report;
 mod rows;
 
-pub use account::{AccountCheck, BalanceHistory, BalanceLook};
+pub use account::{AccountCheck, BalanceHistory, BalanceReading};
 pub use budget::{
     Budget, BudgetEdit, BudgetExceeded, BudgetPeriod, BudgetRecord, BudgetSettings, DEFAULT_SOFT_PERCENT,
 };

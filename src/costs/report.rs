@@ -189,7 +189,7 @@ fn days_of(from: DateTime<Utc>, to: DateTime<Utc>) -> std::ops::Range<NaiveDate>
 /// The line of charges without a tag.
 pub(crate) const NO_TAG: &str = "(no tag)";
 
-/// The line of charges that do not say what was ordered.
+/// The line of charges without a model.
 pub(crate) const NO_MODEL: &str = "(no model)";
 
 impl CostReport {

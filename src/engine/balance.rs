@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::costs::{AccountCheck, BalanceHistory, BalanceLook, CostTable, Usd};
+use crate::costs::{AccountCheck, BalanceHistory, BalanceReading, CostTable, Usd};
 use crate::store::{CostQuery, SharedRecord, Store, StoreError};
 use crate::time::day_of;
 
@@ -21,7 +21,7 @@ pub(super) async fn balance_history(store: &dyn Store, simulated: bool) -> Resul
     Ok(read(store, simulated).await?.0)
 }
 
-/// The change of the balance against the charges of a table, without charges that are newer than the last look: those are read here.
+/// The change of the balance against the charges of a table, without charges that are newer than the last reading: those are read here.
 pub async fn check_account(store: &dyn Store, table: &CostTable) -> Result<Option<AccountCheck>, StoreError> {
     let history = balance_history(store, table.is_simulated()).await?;
     let Some((_, last)) = AccountCheck::span(&history, table.span()) else { return Ok(None) };
@@ -43,7 +43,7 @@ pub(super) async fn record_balance(
 ) -> Result<BalanceHistory, StoreError> {
     let (mut history, revision) = read(store, simulated).await?;
     let is_recent = history.last().is_some_and(|last| now - last.at < MIN_INTERVAL);
-    if is_recent || !history.add(BalanceLook { at: now, usd }) {
+    if is_recent || !history.add(BalanceReading { at: now, usd }) {
         return Ok(history);
     }
     let body = serde_json::to_value(&history).map_err(|error| StoreError::Unusable(error.to_string()))?;

@@ -22,7 +22,7 @@ const FOLDER: &str = "unstored";
 /// The end of each name.
 const SUFFIX: &str = ".image";
 
-/// From this age on, the store is asked whether a job still waits for an image.
+/// From this age on, the store is read to find whether a job still waits for an image.
 const CHECK_AFTER: Duration = Duration::from_hours(24 * 14);
 
 /// Longest first line that is read, in bytes.
@@ -130,7 +130,7 @@ impl ImageSpool {
     /// The image of the job's current attempt, if it was kept.
     pub(super) async fn find(&self, job: &Job) -> Option<UnstoredImage> {
         let (path, ticket) = self.path(job)?;
-        // Nearly always there is none: one question to the system instead of a way through another thread.
+        // Nearly always there is none: this call costs less than the way to another thread.
         if !path.exists() {
             return None;
         }

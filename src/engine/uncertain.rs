@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
 use super::balance::balance_history;
-use crate::costs::{BalanceHistory, BalanceLook, Basis, Usd};
+use crate::costs::{BalanceHistory, BalanceReading, Basis, Usd};
 use crate::jobs::{Job, JobId, StageName};
 use crate::store::{Store, StoreError, UncertainCharge};
 use crate::text::sanitize_line;
@@ -44,9 +44,9 @@ pub struct UncertainItem {
     /// Whether an operator can resolve it now.
     pub can_resolve: bool,
     /// The balance of the account before the charge, where it is known.
-    pub balance_before: Option<BalanceLook>,
+    pub balance_before: Option<BalanceReading>,
     /// The balance after it, where it is known.
-    pub balance_after: Option<BalanceLook>,
+    pub balance_after: Option<BalanceReading>,
 }
 
 impl UncertainCharges {

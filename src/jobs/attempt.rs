@@ -33,10 +33,10 @@ pub enum Outcome {
 pub struct Attempt {
     /// Counts from 1.
     pub number: u32,
-    /// What was ordered, where it differs from the job's spec of today (it was changed after this attempt).
+    /// What was requested, where it differs from the job's present spec (it was changed after this attempt).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<Spec>,
-    /// When it was asked for.
+    /// When it was requested.
     pub created_at: DateTime<Utc>,
     /// What was done, in order.
     #[serde(default)]

@@ -48,7 +48,7 @@ pub struct Job {
     /// Not to be touched by a worker before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<DateTime<Utc>>,
-    /// When it was asked for.
+    /// When it was requested.
     pub created_at: DateTime<Utc>,
     /// When it was last saved by a transition.
     pub updated_at: DateTime<Utc>,
@@ -114,7 +114,7 @@ impl Job {
         self.attempt().map_or(1, |attempt| attempt.number)
     }
 
-    /// What the given attempt ordered.
+    /// What the given attempt requested.
     pub fn spec_of<'a>(&'a self, attempt: &'a Attempt) -> &'a Spec {
         attempt.spec.as_ref().unwrap_or(&self.spec)
     }
@@ -182,7 +182,7 @@ impl Job {
         Some((to - from).max(chrono::Duration::zero()))
     }
 
-    /// The price that the last look at the request had, with its input images at their size.
+    /// The price when the request was last prepared, with its input images at their size.
     pub fn known_estimate(&self) -> Option<Usd> {
         self.attempt().and_then(|attempt| attempt.estimate)
     }
@@ -198,7 +198,7 @@ impl Job {
     }
 
     /// The least certain basis of the provider's charges; `None` while it charged nothing. What the storing costs is reckoned from a
-    /// table, and makes no order less certain.
+    /// table, and makes no submit less certain.
     pub fn cost_basis(&self) -> Option<Basis> {
         let certainty = |basis: &Basis| match basis {
             Basis::Unconfirmed => 0,

@@ -16,7 +16,7 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Whether the provider can be asked for it: a ticket without an address may be known by its id.
+    /// Whether the provider can be polled for it: a ticket without an address may be known by its id.
     pub fn is_collectable(&self) -> bool {
         !self.polling_url.is_empty() || !self.id.is_empty()
     }

@@ -11,7 +11,7 @@ pub enum StepName {
     Claim,
     /// The estimate fits under the caps.
     Reserve,
-    /// The order was sent and answered.
+    /// The request was sent and answered.
     Submit,
     /// The provider works on it.
     Generate,

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use crate::jobs::FailureCode;
 
-/// Why an order was not accepted, or not certainly.
+/// Why a request was not accepted, or not certainly.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
-    /// Certainly not accepted, not billed; the same order may succeed later.
+    /// Certainly not accepted, not billed; the same request may succeed later.
     #[error("{reason}")]
     NotAccepted {
         /// One clean line.
         reason: String,
-        /// How long the provider asks us to wait.
+        /// The wait that the provider requests.
         retry_after: Option<Duration>,
-        /// Whether the provider is full (as many unfinished tickets as it takes), rather than in trouble.
+        /// Whether the provider has as many unfinished tickets as it accepts, rather than a failure of its own.
         full: bool,
     },
     /// Certainly not accepted, not billed; it never will be as it stands.
@@ -25,7 +25,7 @@ pub enum SubmitError {
         /// One clean line.
         message: String,
     },
-    /// Certainly not accepted, not billed; no order of this account will be until a person acts.
+    /// Certainly not accepted, not billed; no request of this account will be until a person acts.
     #[error("{message}")]
     Account {
         /// The stable reason.
@@ -39,7 +39,7 @@ pub enum SubmitError {
         /// One clean line.
         reason: String,
     },
-    /// Accepted and billed, but the reply names a place for the ticket that this program must not ask.
+    /// Accepted and billed, but the reply names an address for the ticket that must not get the key.
     #[error("{message}")]
     AcceptedUntrusted {
         /// What was accepted, for the books.
@@ -51,27 +51,27 @@ pub enum SubmitError {
     },
 }
 
-/// Why a look at a ticket showed nothing. The ticket itself is unaffected.
+/// Why a poll of a ticket failed. The ticket itself is unaffected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckError {
-    /// Look again.
+    /// Poll again.
     #[error("{reason}")]
     Retryable {
         /// One clean line.
         reason: String,
-        /// How long the provider asks us to wait.
+        /// The wait that the provider requests.
         retry_after: Option<Duration>,
         /// The provider does not know the ticket: usual right after the submit, but one that stays unknown is lost. The
         /// caller counts these and gives up after several in a row.
         not_found: bool,
     },
-    /// The key is refused: no look of this account will succeed until a person acts.
+    /// The key is refused: no poll of this account will succeed until a person acts.
     #[error("{message}")]
     Account {
         /// One clean line.
         message: String,
     },
-    /// The ticket's address is one that this program must not ask.
+    /// The ticket's address must not get the key.
     #[error("{message}")]
     UntrustedHost {
         /// One clean line.
@@ -82,25 +82,25 @@ pub enum CheckError {
 /// Why an image could not be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// Fetch again, after a new look at the ticket.
+    /// Fetch again, after a new poll of the ticket.
     #[error("{reason}")]
     Retryable {
         /// One clean line.
         reason: String,
     },
-    /// The link ran out; a new look at the ticket may give another.
+    /// The link expired; a new poll of the ticket may yield another.
     #[error("{reason}")]
     Expired {
         /// One clean line.
         reason: String,
     },
-    /// What came is not a whole image of the announced type; it may be, the next time.
+    /// The download is not a complete image; the next one may be.
     #[error("{reason}")]
     Corrupt {
         /// One clean line.
         reason: String,
     },
-    /// The link points somewhere that this program must not go.
+    /// The link has an address that must not be requested.
     #[error("{reason}")]
     UntrustedHost {
         /// One clean line.

@@ -1,7 +1,7 @@
 //! The port to the image provider, and its adapter `bfl` (which the simulator answers as well as the real API).
 //!
 //! The port is in this file and beside it; adapters must not know stores, buckets or engines. Every error carries the
-//! decision that follows from it, so that an engine never looks at a status code.
+//! decision that follows from it, so that an engine never reads a status code.
 
 pub mod bfl;
 mod errors;
@@ -26,13 +26,13 @@ pub const MAX_IMAGE_BYTES: usize = 64 * 1024 * 1024;
 /// The service that makes the images.
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
-    /// Turns a checked spec into the order that will be sent: loads and checks input images. Costs nothing, sends no order.
+    /// Turns a checked spec into the request that will be submitted: loads and checks input images. Costs nothing, submits nothing.
     async fn prepare(&self, spec: &Spec) -> Result<PreparedRequest, SubmitError>;
 
-    /// Sends one order. Costs money, and must be called once for each durable `Submitting` note, never in a loop.
+    /// Submits one request. Costs money, and must be called once for each durable `Submitting` record, never in a loop.
     async fn submit(&self, request: PreparedRequest) -> Result<Receipt, SubmitError>;
 
-    /// Looks at a ticket once. Repeatable.
+    /// Polls a ticket once. Repeatable.
     async fn check(&self, ticket: &Ticket) -> Result<TicketStatus, CheckError>;
 
     /// Downloads a finished image and checks that it is whole. Repeatable.
@@ -42,7 +42,7 @@ pub trait Provider: Send + Sync + 'static {
     async fn credits(&self) -> Result<Credits, CreditsError>;
 }
 
-/// A checked order, ready to be sent: the body with everything that had to be loaded.
+/// A checked request, ready to be submitted: the body with everything that had to be loaded.
 #[derive(Debug, Clone)]
 pub struct PreparedRequest {
     /// The model's path behind `/v1/`.
@@ -53,16 +53,16 @@ pub struct PreparedRequest {
     pub input_sizes: crate::catalog::InputSizes,
 }
 
-/// What one look at a ticket showed.
+/// The state of a ticket, as one poll reports it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TicketStatus {
     /// Not finished.
     Pending {
-        /// The provider's word for it, cleaned: `Pending`, `Reasoning`, `Generating`, or one that this program does not know.
+        /// The provider's status, sanitized: `Pending`, `Reasoning`, `Generating`, or one that this program does not know.
         status: String,
-        /// From 0 to 1, where the provider says.
+        /// From 0 to 1, where the provider reports it.
         progress: Option<f32>,
-        /// How long the provider asks us to wait.
+        /// The wait that the provider requests.
         retry_after: Option<Duration>,
     },
     /// Finished: the image can be fetched.

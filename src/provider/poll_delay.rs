@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// First look after the submit: it costs nothing, and a simulator may be done.
+/// First poll after the submit, in seconds: it costs nothing, and a simulator may be done.
 const FIRST: f64 = 0.005;
 
-/// How much later each look is than the one before, until the model's usual time comes near.
+/// How much later each poll is than the one before, until the model's usual time comes near.
 const GROWTH: f64 = 1.5;
 
 /// Longest pause around and soon after the usual time, in seconds.
@@ -14,13 +14,13 @@ const PAUSE: f64 = 5.0;
 /// Longest pause once a ticket takes five times as long as usual, in seconds.
 const LONG_PAUSE: f64 = 10.0;
 
-/// How long to wait before the next look at a ticket.
+/// How long to wait before the next poll of a ticket.
 ///
 /// `elapsed` is the time since the acceptance, `typical` the model's quickest and slowest usual time in seconds
-/// (`Model::typical_seconds`), `retry_after` what the provider asked for, which is never undercut, and `jitter` a random number
+/// (`Model::typical_seconds`), `retry_after` what the provider requested, which is never undercut, and `jitter` a random number
 /// from 0 to 1 that spreads many tickets by 15 % to either side.
 ///
-/// Looks come at growing distances (5 ms, 12 ms, 31 ms, … of age) until the model could be done, then several within its usual
+/// Polls come at growing distances (5 ms, 12 ms, 31 ms, … of age) until the model could be done, then several within its usual
 /// span, and ever more seldom after it: at most 5 s apart, 10 s for one that takes very long.
 pub fn poll_delay(elapsed: Duration, typical: (f64, f64), retry_after: Option<Duration>, jitter: f64) -> Duration {
     let usable = |seconds: f64, instead: f64| if seconds.is_finite() && seconds > 0.0 { seconds } else { instead };
@@ -41,7 +41,7 @@ pub fn poll_delay(elapsed: Duration, typical: (f64, f64), retry_after: Option<Du
     let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.5 };
     let pause = Duration::from_secs_f64(pause * (0.85 + 0.3 * jitter));
     match retry_after {
-        // Upwards only: what was asked for is kept, but not by all tickets in the same instant.
+        // Upwards only: what was requested is kept, but not by all tickets in the same instant.
         Some(asked) if asked >= pause => asked.saturating_add(Duration::from_secs_f64(jitter * 0.25)),
         _ => pause,
     }
@@ -53,8 +53,8 @@ mod tests {
 
     use super::*;
 
-    /// Ages at which a ticket is looked at, in seconds, without jitter.
-    fn looks(typical: (f64, f64), until: f64) -> Vec<f64> {
+    /// Ages at which a ticket is polled, in seconds, without jitter.
+    fn polls(typical: (f64, f64), until: f64) -> Vec<f64> {
         let mut ages = Vec::new();
         let mut age = 0.0;
         while age < until {
@@ -100,8 +100,8 @@ mod tests {
     #[test]
     fn poll_count_within_typical_time_is_bounded() {
         for (typical, most) in [((2.0, 5.0), 20), ((12.0, 14.0), 20), ((36.0, 41.0), 25), ((2.0, 34.0), 35)] {
-            let ages = looks(typical, typical.1);
-            assert!(ages.len() <= most, "{typical:?}: {} looks", ages.len());
+            let ages = polls(typical, typical.1);
+            assert!(ages.len() <= most, "{typical:?}: {} polls", ages.len());
             assert!(ages[0] < 0.01 && ages[2] < 0.05, "{ages:?}");
             assert!(ages.iter().any(|age| (age - typical.0).abs() < 0.02), "none as soon as it may be done: {ages:?}");
         }

@@ -78,7 +78,7 @@ impl AccountState {
         state
     }
 
-    /// Takes an order, with the time of its bill where it is billed; `withdraw` takes it back.
+    /// Accepts a submit, with the time of its bill where it is billed; `withdraw` takes it back.
     pub fn accept(
         &mut self,
         ticket: &Arc<Ticket>,
@@ -100,7 +100,7 @@ impl AccountState {
         Ok(())
     }
 
-    /// Takes an order back that could not be written.
+    /// Takes a submit back that could not be written.
     pub fn withdraw(&mut self, ticket: &Ticket, billed_at: Option<DateTime<Utc>>) {
         let end = ticket.busy_until(self.speed);
         self.active.remove(end);
@@ -133,7 +133,7 @@ impl AccountState {
         self.available + self.scheduled_sum
     }
 
-    /// How often the same was asked before.
+    /// How often the same was requested before.
     pub fn count_repeat(&mut self, words: u64) -> u32 {
         if self.repeat_counts.len() >= MAX_COUNTED {
             self.repeat_counts.clear();

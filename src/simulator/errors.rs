@@ -9,7 +9,7 @@ pub enum SimulatorError {
     /// The address is taken or not ours.
     #[error("the simulator cannot listen on {address}: {source}")]
     Listen {
-        /// What was asked for.
+        /// What was requested.
         address: SocketAddr,
         /// What the system says.
         source: std::io::Error,

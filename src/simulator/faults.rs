@@ -4,7 +4,7 @@
 //! submits of that model, prompt and seed and lets the third pass; counts are forgotten when the simulator restarts. Several
 //! directives work together, and a word that is not in this table does nothing. The flag `--fault WORD=PROBABILITY`
 //! (`--fault moderated=0.1`, repeatable) does the same to a part of all submits: which ones depends only on `--fault-seed`, model,
-//! prompt, seed, and how often the same was asked before, so that a run can be repeated.
+//! prompt, seed, and how often the same was requested before, so that a run can be repeated.
 //!
 //! | word | what happens | how often | billed |
 //! | --- | --- | --- | --- |
@@ -94,7 +94,7 @@ impl Faults {
         self.probabilities.is_empty()
     }
 
-    /// What the dice say for the submit of these words, when the same was asked for `occurrence` times before.
+    /// What the dice say for the submit of these words, when the same was requested `occurrence` times before.
     pub(super) fn draw(&self, words: u64, occurrence: u32) -> FaultPlan {
         let hit = |(kind, probability): (&FaultKind, &f64)| {
             let mut dice = SeededRng::new(&[

@@ -11,13 +11,13 @@ use super::images::Subject;
 use super::options::Speed;
 use super::rng::SeededRng;
 
-/// How long a ticket can be asked for; the real time is not documented.
+/// How long a ticket can be polled; the real time is not documented.
 pub(super) const REMEMBERED: TimeDelta = TimeDelta::hours(24);
 
 /// How long a ticket that never finishes counts as unfinished, in seconds at speed 1.
 const STUCK_SECONDS: f64 = 600.0;
 
-/// One accepted order.
+/// One accepted submit.
 #[derive(Debug)]
 pub(super) struct Ticket {
     /// A UUID.
@@ -39,7 +39,7 @@ pub(super) struct Ticket {
     deliveries: AtomicU32,
 }
 
-/// What a look at a ticket shows.
+/// What a poll of a ticket reports.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Phase {
     /// Not finished: the API's word and how far, where it says.
@@ -64,7 +64,7 @@ impl Ticket {
         Self { id, model, subject, accepted_at, ready_at, faults, cost, polls, deliveries }
     }
 
-    /// What a look at that time shows.
+    /// What a poll at that time reports.
     pub fn phase(&self, now: DateTime<Utc>) -> Phase {
         let fatal = self.faults.fatal();
         match fatal {
@@ -104,7 +104,7 @@ impl Ticket {
         }
     }
 
-    /// The fault of the next look, if it has one.
+    /// The fault of the next poll, if it has one.
     pub fn next_poll(&self) -> Option<FaultKind> {
         self.faults.fault_at(FaultStage::Poll, self.polls.fetch_add(1, Ordering::Relaxed))
     }

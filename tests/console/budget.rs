@@ -3,7 +3,7 @@
 use chrono::Duration;
 use crossterm::event::KeyCode;
 use darkroom::console::{Effect, Message};
-use darkroom::costs::{BalanceLook, Basis, Budget, BudgetEdit, Usd};
+use darkroom::costs::{BalanceReading, Basis, Budget, BudgetEdit, Usd};
 use darkroom::engine::{Command, CommandKind, CommandOutcome, CostOverview, Event, UncertainCharges, UncertainItem};
 use darkroom::jobs::BillingAnswer;
 
@@ -20,8 +20,8 @@ fn item(number: u32, amount: Option<&str>, basis: Basis, why: &str) -> Uncertain
         at: fixtures::ago(3_600),
         why: why.into(),
         can_resolve: true,
-        balance_before: Some(BalanceLook { at: fixtures::ago(3_700), usd: "18.42".parse().unwrap() }),
-        balance_after: Some(BalanceLook { at: fixtures::ago(3_500), usd: "18.39".parse().unwrap() }),
+        balance_before: Some(BalanceReading { at: fixtures::ago(3_700), usd: "18.42".parse().unwrap() }),
+        balance_after: Some(BalanceReading { at: fixtures::ago(3_500), usd: "18.39".parse().unwrap() }),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::job_json::JobDetails;
 use crate::cli::operator::{operator, operator_here};
 use crate::cli::{Session, output, resolve_id, start_logging, table};
-use crate::costs::{BalanceLook, Basis, Usd};
+use crate::costs::{BalanceReading, Basis, Usd};
 use crate::engine::{OperatorCommands, UncertainCharges, UncertainItem};
 use crate::jobs::{BillingAnswer, Job, Resolution, ResolveError};
 use crate::telemetry::logging::ExtraSink;
@@ -74,9 +74,9 @@ struct ChargeView<'a> {
     model: &'a str,
     why: &'a str,
     can_resolve: bool,
-    /// The account's balance at the last look before the charge, and at the first one after it.
-    balance_before: Option<BalanceLook>,
-    balance_after: Option<BalanceLook>,
+    /// The account's balance at the last reading before the charge, and at the first one after it.
+    balance_before: Option<BalanceReading>,
+    balance_after: Option<BalanceReading>,
 }
 
 /// Lists the uncertain charges.

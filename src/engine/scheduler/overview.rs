@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Ports, Settings};
-use crate::costs::{AccountCheck, BalanceHistory, BalanceLook, Budget, CostGrouping, Outlook, Usd};
+use crate::costs::{AccountCheck, BalanceHistory, BalanceReading, Budget, CostGrouping, Outlook, Usd};
 use crate::engine::{CostOverview, Mode, balance};
 use crate::store::{CostQuery, StoreError};
 use crate::time::{last_days, month_of};
@@ -25,7 +25,7 @@ pub(super) struct Overview {
     credits: Option<Usd>,
     credits_at: Option<Instant>,
     balances: BalanceHistory,
-    /// As of the last look at the balance: until the next one, newer charges would look as if they were not billed.
+    /// As of the last poll of the balance: until the next one, newer charges would seem not to be billed.
     account: Option<AccountCheck>,
     /// The balance that was recorded last: at rest nothing is read or written.
     recorded: Option<Usd>,
@@ -69,7 +69,7 @@ impl Overview {
         if let Some(usd) = balance {
             let mut balances = self.balances.clone();
             // Not every balance is recorded.
-            balances.add(BalanceLook { at: now, usd });
+            balances.add(BalanceReading { at: now, usd });
             self.account = AccountCheck::of(&balances, &table, None);
         }
         Ok(CostOverview {
@@ -89,7 +89,7 @@ impl Overview {
         })
     }
 
-    /// Looks at the balance from time to time. Returns it where it did.
+    /// Polls the balance from time to time. Returns it where it did.
     async fn refresh_credits(&mut self) -> Option<Usd> {
         if self.credits_at.is_some_and(|at| at.elapsed() < CREDITS_INTERVAL) {
             return None;
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn charges_since_the_last_look_are_no_gap() {
+    async fn charges_since_the_last_poll_are_no_gap() {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("darkroom.db")).unwrap());
         let now = Utc::now();

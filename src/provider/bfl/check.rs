@@ -9,7 +9,7 @@ use crate::jobs::{BillingStatus, FailureCode, Ticket};
 use crate::provider::{CheckError, ResultLink, TicketFailure, TicketStatus};
 use crate::text::sanitize_line;
 
-/// A look to which no answer came.
+/// The outcome of a poll without a reply.
 pub(super) fn interpret_no_reply(no_reply: NoReply) -> CheckError {
     CheckError::Retryable { reason: no_reply.reason, retry_after: None, not_found: false }
 }
@@ -20,7 +20,7 @@ pub(super) fn untrusted_host(ticket: &Ticket) -> CheckError {
     CheckError::UntrustedHost { message: format!("refusing to send the API key to untrusted host {place}") }
 }
 
-/// Whether the host that was asked does not know the ticket.
+/// Whether the host that was polled does not know the ticket.
 pub(super) fn is_not_found(result: &Result<TicketStatus, CheckError>) -> bool {
     match result {
         Ok(TicketStatus::Failed { failure, .. }) => failure.code == FailureCode::TicketLost,
@@ -29,7 +29,7 @@ pub(super) fn is_not_found(result: &Result<TicketStatus, CheckError>) -> bool {
     }
 }
 
-/// A look that was answered. The body is read before the status is judged: a failed ticket may answer 422, 500 or 503.
+/// The outcome of a poll with a reply. The body is read before the status is judged: a failed ticket may answer 422, 500 or 503.
 ///
 /// A 404 is never final here, whatever its body says: it also comes for a ticket that was just made, and from a host that does
 /// not have it yet.
@@ -201,7 +201,7 @@ mod tests {
             ),
             (200, r#"{"status":"Ready","result":{"sample":"s"},"cost":"free"}"#, "ready s"),
             (200, r#"{"status":"Ready","result":{"sample":"s"},"cost":-1}"#, "ready s"),
-            // Ready without an image: look again, the ticket may be whole later.
+            // Ready without an image: poll again, the ticket may be complete later.
             (200, r#"{"status":"Ready","result":null}"#, "later"),
             (200, r#"{"status":"Ready"}"#, "later"),
             (200, r#"{"status":"Ready","result":{"sample":""}}"#, "later"),

@@ -10,7 +10,7 @@ use crate::jobs::ImageFormat;
 use crate::provider::{DownloadedImage, FetchError, MAX_IMAGE_BYTES};
 use crate::text::sanitize_line;
 
-/// Downloads and decodes the image behind `url`, which may be asked.
+/// Downloads and decodes the image behind `url`, which was checked.
 pub(super) async fn fetch(
     client: &Client,
     url: url::Url,
@@ -19,7 +19,7 @@ pub(super) async fn fetch(
     let response = transport::send(client.get(url).timeout(timeout))
         .await
         .map_err(|no_reply| FetchError::Retryable { reason: no_reply.reason })?;
-    judge(response.status().as_u16())?;
+    check_status(response.status().as_u16())?;
     let announced = announced_type(&response);
     let bytes = transport::read(response, MAX_IMAGE_BYTES).await.map_err(|error| match error {
         BodyError::TimedOut => FetchError::Retryable { reason: "the image did not arrive whole in time".to_owned() },
@@ -33,7 +33,7 @@ pub(super) async fn fetch(
 }
 
 /// An expired link answers like Azure Blob storage, 403; the code is not documented. Other rejections may also be the link's.
-fn judge(status: u16) -> Result<(), FetchError> {
+fn check_status(status: u16) -> Result<(), FetchError> {
     match status {
         200..=299 => Ok(()),
         300..=399 => Err(FetchError::Corrupt { reason: format!("a redirect (HTTP {status}), which is not followed") }),

@@ -1,7 +1,7 @@
 //! The adapter of the provider port that speaks the FLUX API over HTTP. The simulator answers the same client.
 //!
 //! This file owns the client: what is sent where, and which requests carry the key. What an answer means is in `submit`,
-//! `check` and `fetch`; which address may be asked is in `hosts`. Must not retry anything: engines do.
+//! `check` and `fetch`; which addresses may be requested is in `hosts`. Must not retry anything: engines do.
 
 mod check;
 mod fetch;
@@ -42,17 +42,17 @@ pub struct FluxOptions {
     pub key: Option<SecretString>,
     /// To be connected.
     pub connect_timeout: Duration,
-    /// For an order from its first byte to the whole answer, uploads of input images included. An order that passes it is
-    /// unknown, so it is generous.
+    /// For a submit from its first byte to the whole reply, uploads of input images included. The outcome of one that takes longer
+    /// is unknown, so it is generous.
     pub submit_timeout: Duration,
-    /// For a look at a ticket or at the credits.
+    /// For a poll of a ticket or of the credits.
     pub check_timeout: Duration,
     /// For the download of an image.
     pub fetch_timeout: Duration,
 }
 
 impl FluxOptions {
-    /// The usual patience: 10 s to connect, 90 s for an order, 20 s for a look, 120 s for an image.
+    /// The default timeouts: 10 s to connect, 90 s for a submit, 20 s for a poll, 120 s for an image.
     pub fn new(base_url: Url, key: Option<SecretString>) -> Self {
         Self {
             base_url,

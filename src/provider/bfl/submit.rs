@@ -12,7 +12,7 @@ use crate::provider::SubmitError;
 /// Longest ticket id that is taken, in bytes; the API's are UUIDs of 36.
 const MAX_ID: usize = 256;
 
-/// An order to which no answer came.
+/// The outcome of a submit without a reply.
 pub(super) fn interpret_no_reply(no_reply: NoReply) -> SubmitError {
     if no_reply.never_sent {
         return SubmitError::NotAccepted { reason: no_reply.reason, retry_after: None, full: false };
@@ -20,7 +20,7 @@ pub(super) fn interpret_no_reply(no_reply: NoReply) -> SubmitError {
     SubmitError::Unknown { reason: format!("{}; the request may have been accepted (and billed)", no_reply.reason) }
 }
 
-/// An order that was answered.
+/// The outcome of a submit with a reply.
 ///
 /// A status from 400 on says that it was refused, except for those that a proxy may have produced
 /// while it was being worked on (408, 425, 499). A redirect is not documented: unknown. A 5xx

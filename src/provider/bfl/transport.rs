@@ -31,7 +31,7 @@ pub(super) enum BodyError {
     Cut(String),
 }
 
-/// A client for orders: each has a connection of its own. On a kept one a server's idle timeout may cut off an order of which
+/// A client for submits: each has a connection of its own. On a kept one a server's idle timeout may cut off a submit of which
 /// it is then unknown whether it was accepted; and a client that finds a kept connection closed sends again by itself.
 pub(super) fn submit_client(connect_timeout: Duration, plain: bool) -> Result<Client, String> {
     build(plain, || builder(connect_timeout, plain).pool_max_idle_per_host(0))
@@ -52,7 +52,7 @@ fn build(plain: bool, builder: impl Fn() -> ClientBuilder) -> Result<Client, Str
 }
 
 /// No redirects (the key would go along), and no retries: reqwest's own policy repeats requests that a server refused on the
-/// level of the protocol, orders included.
+/// level of the protocol, submits included.
 fn builder(connect_timeout: Duration, plain: bool) -> ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!("darkroom/", env!("CARGO_PKG_VERSION")))

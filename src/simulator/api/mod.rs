@@ -85,7 +85,7 @@ impl RunningSimulator {
         &self.ledger
     }
 
-    /// Ends it: answers what was asked, closes the books, frees ports and directory.
+    /// Ends it: answers what was requested, closes the ledger, frees ports and directory.
     pub async fn shutdown(self) {
         drop(self.stop);
         // It ends with nothing but a panic of the server to report, and that is in the log.
@@ -104,7 +104,7 @@ pub(super) fn lock(directory: &Path) -> Result<Option<File>, SimulatorError> {
         .map_err(|source| SimulatorError::Directory { directory: directory.to_owned(), source })
 }
 
-/// The listener of the API and the one of the cluster: the next port, or any when any was asked for.
+/// The listener of the API and the one of the cluster: the next port, or any where any was requested.
 pub(super) async fn bind(address: SocketAddr) -> Result<(TcpListener, TcpListener), SimulatorError> {
     let listen = async |address: SocketAddr| {
         TcpListener::bind(address).await.map_err(|source| SimulatorError::Listen { address, source })

@@ -60,7 +60,7 @@ pub(in crate::simulator) enum FaultStage {
     Submit,
     /// The ticket's whole life.
     Ticket,
-    /// One look at the ticket.
+    /// One poll of the ticket.
     Poll,
     /// One download.
     Delivery,

@@ -25,7 +25,7 @@ impl RenderQueue {
         Self { newest: Mutex::default(), slots: Semaphore::new(processors) }
     }
 
-    /// The image's file; the same bytes whenever it is asked for.
+    /// The image's file; the same bytes at every request.
     pub async fn image(&self, subject: &Subject) -> Result<Bytes, ImageError> {
         if let Some(kept) = self.kept(subject) {
             return Ok(kept);

@@ -42,7 +42,7 @@ pub enum LedgerError {
 pub struct BillEntry {
     /// The ticket, by its id.
     pub ticket: String,
-    /// What was ordered.
+    /// What was requested.
     pub model: String,
     /// What it cost.
     pub credits: Credits,

@@ -113,7 +113,7 @@ fn spec(model: &Model, body: &Map<String, Value>) -> Result<Spec, Rejection> {
     Ok(spec)
 }
 
-/// The format that was asked for, or the model's own.
+/// The requested format, or the model's own.
 fn format(model: &Model, spec: &Spec) -> ImageFormat {
     let default = model.parameter("output_format").and_then(|parameter| parameter.default.as_ref());
     match spec.parameters.get("output_format").or(default).and_then(Value::as_str) {

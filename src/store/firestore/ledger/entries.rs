@@ -98,7 +98,7 @@ pub(crate) fn is_own(document: &Document) -> bool {
     value::text_of(&document.fields, "job_id").is_some_and(|job| schema::attempt_of(job, id).is_some())
 }
 
-/// Whether another backend recorded this charge when it ordered an image. Imported history is not such a charge.
+/// Whether another backend recorded this charge when it requested an image. Imported history is not such a charge.
 pub(crate) fn is_foreign_charge(fields: &Fields) -> bool {
     let is_of_provider = value::text_of(fields, "service") == Some(Service::BflApi.as_str());
     let details = value::map_of(fields, "details");
