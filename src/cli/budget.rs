@@ -297,12 +297,12 @@ impl View {
             let _ = writeln!(text, "warning from {percent}% of a cap on");
         }
         text.push_str("days and months are UTC; uncertain charges count");
-        if self.simulated {
-            let _ = write!(text, "\n{}", table::SIMULATED);
-        }
         for change in &self.history {
             let at = change.at.to_rfc3339_opts(SecondsFormat::Secs, true);
             let _ = write!(text, "\n{at}  {}  {}", sanitize_line(&change.by, 60), sanitize_line(&change.change, 100));
+        }
+        if self.simulated {
+            let _ = write!(text, "\n{}", table::SIMULATED);
         }
         text
     }

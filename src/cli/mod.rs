@@ -96,11 +96,22 @@ fn keep_files_private() {
     }
 }
 
+/// How the parsers of the standard library describe what is not a whole number.
+const NUMBER_ERRORS: [&str; 4] = [
+    "invalid digit found in string",
+    "cannot parse integer from empty string",
+    "number too large to fit in target type",
+    "number too small to fit in target type",
+];
+
 /// Prints help, version or a usage error. An error repeats what was typed or pasted, so control characters are removed.
 fn print_usage(error: &clap::Error) {
     let plain = error.render().to_string();
-    if error.use_stderr() && sanitize_text(&plain) != plain {
-        return output::eprint_line(&plain);
+    let clear = NUMBER_ERRORS
+        .iter()
+        .fold(plain.clone(), |text, raw| text.replace(&format!("': {raw}\n"), "': expected a whole number\n"));
+    if error.use_stderr() && sanitize_text(&clear) != plain {
+        return output::eprint_line(&clear);
     }
     // A closed pipe is not a failure.
     let _ = error.print();

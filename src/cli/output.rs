@@ -1,6 +1,6 @@
 //! Writing to standard output and standard error.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -86,10 +86,34 @@ pub fn can_ask() -> bool {
 
 /// Asks on standard error; only `y` and `yes` confirm.
 pub fn confirm(question: &str) -> bool {
-    let mut stream = io::stderr().lock();
-    let asked = write!(stream, "{} [y/N] ", sanitize_line(question, 500)).and_then(|()| stream.flush());
+    ask(question, &mut io::stdin().lock(), &mut io::stderr().lock()).unwrap_or(false)
+}
+
+fn ask(question: &str, input: &mut impl BufRead, output: &mut impl Write) -> io::Result<bool> {
+    write!(output, "{} [y/N] ", sanitize_line(question, 500))?;
+    output.flush()?;
     let mut answer = String::new();
-    asked.is_ok()
-        && io::stdin().read_line(&mut answer).is_ok()
-        && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    let read = input.read_line(&mut answer);
+    // The end of the input (Ctrl-D) leaves the cursor behind the question.
+    if !answer.ends_with('\n') {
+        let _ = writeln!(output);
+    }
+    read?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn question_without_answer_ends_its_line() {
+        let mut shown = Vec::new();
+        assert!(!ask("Submit?", &mut &b""[..], &mut shown).unwrap());
+        assert_eq!(shown, b"Submit? [y/N] \n");
+        // A terminal shows the line break of the answer itself.
+        let mut shown = Vec::new();
+        assert!(ask("Submit?", &mut &b"Yes\n"[..], &mut shown).unwrap());
+        assert_eq!(shown, b"Submit? [y/N] ");
+    }
 }

@@ -18,7 +18,9 @@ pub enum SimulatorError {
     #[error("port {0} leaves no room for the simulator's second port, which is the next one")]
     NoSecondPort(u16),
     /// The directory cannot be used.
-    #[error("the simulator cannot use {directory}: {source}")]
+    #[error(
+        "the simulator cannot use {directory}: {source}; check its permissions and free space, or pass another --data-dir"
+    )]
     Directory {
         /// The directory.
         directory: PathBuf,

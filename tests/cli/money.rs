@@ -71,6 +71,13 @@ fn spent_is_what_the_caps_count() {
 }
 
 #[test]
+fn budget_text_ends_with_the_simulated_line() {
+    let env = TestEnv::new();
+    let shown = text(&env.run(&["budget", "set", "--daily", "5"]).stdout);
+    assert!(shown.ends_with("set daily $5.00\nsimulated: no real money, no real images\n"), "{shown}");
+}
+
+#[test]
 fn one_cap_is_removed_and_recorded() {
     let env = TestEnv::new();
     env.json(&["budget", "set", "--daily", "5", "--monthly", "50", "--soft", "70", "--json"]);

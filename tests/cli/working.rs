@@ -345,6 +345,15 @@ fn simulate_rejects_invalid_flags() {
     assert!(env.fails(2, &["simulate", "--credits=-1"]).contains("--credits"));
 }
 
+#[test]
+fn simulate_without_folder_names_what_to_do() {
+    let env = TestEnv::new();
+    std::fs::create_dir_all(env.data()).unwrap();
+    std::fs::write(env.data().join("simulate"), "not a directory").unwrap();
+    let line = env.fails(1, &["simulate", "--port", "0"]);
+    assert!(line.contains("check its permissions and free space, or pass another --data-dir"), "{line}");
+}
+
 #[cfg(unix)]
 #[test]
 fn wait_timeout_keeps_the_job() {

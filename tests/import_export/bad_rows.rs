@@ -247,3 +247,14 @@ fn damaged_json_keeps_what_precedes_the_damage() {
     assert!(env.fails(1, &["import", "nowhere.json"]).contains("cannot read nowhere.json"));
     assert!(env.fails(1, &["import", "."]).contains("cannot read"));
 }
+
+#[test]
+fn status_of_another_form_names_the_known_ones() {
+    let env = TestEnv::new();
+    let rows = "{\"id\": \"a\", \"status\": \"completed\", \"prompt\": \"fox\"}\n\
+                {\"id\": \"b\", \"status\": \"approved\", \"prompt\": \"fox\"}\n";
+    let file = env.file("jobs.jsonl", rows);
+    let line = env.fails(1, &["import", path_text(&file)]);
+    assert!(line.contains("status 'completed' is not known; one of: pending_art_generation, processing,"), "{line}");
+    assert!(line.contains("line 2: status is approved, but generatedImageUrl is missing"), "{line}");
+}

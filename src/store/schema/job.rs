@@ -190,8 +190,10 @@ pub(crate) fn apply_status(job: &mut Job, fields: &Fields, status: Status) -> Re
             job.not_before = None;
         }
         Status::Review | Status::Approved => {
-            let image = image(&job.id, fields)
-                .ok_or_else(|| format!("status is {}, but generatedImageUrl is not a URL", status.as_str()))?;
+            let image = image(&job.id, fields).ok_or_else(|| {
+                let what = if fields.contains_key("generatedImageUrl") { "not a URL" } else { "missing" };
+                format!("status is {}, but generatedImageUrl is {what}", status.as_str())
+            })?;
             if let Some(attempt) = job.attempts.last_mut() {
                 attempt.outcome = Some(Outcome::Done { image: image.clone() });
             }

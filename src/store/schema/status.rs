@@ -40,10 +40,12 @@ impl Status {
     pub fn of(fields: &Fields) -> Result<Self, String> {
         match fields.get("status") {
             None | Some(Value::Null) => Err("the document has no status".to_owned()),
-            Some(Value::String(text)) => Self::ALL
-                .into_iter()
-                .find(|status| status.as_str() == text)
-                .ok_or_else(|| format!("status '{}' is not known", sanitize_line(text, 40))),
+            Some(Value::String(text)) => {
+                Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
+                    let known = Self::ALL.map(Self::as_str).join(", ");
+                    format!("status '{}' is not known; one of: {known}", sanitize_line(text, 40))
+                })
+            }
             Some(other) => Err(format!("status is {}; expected text", kind(other))),
         }
     }

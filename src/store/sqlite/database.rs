@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::super::StoreError;
+use super::errors::{DISK_FULL, WRITE_FAILED};
 use super::schema;
 use crate::fs::{AtomicFile, parent_dir};
 use crate::text;
@@ -85,6 +86,7 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
 const CHOOSE_ANOTHER: &str = "move it away, or choose another folder with DARKROOM_DATA_DIR";
 const CHECK_PERMISSIONS: &str = "check the permissions, or choose another folder with DARKROOM_DATA_DIR";
 const FREE_SPACE: &str = "free some space on that disk, or choose another folder with DARKROOM_DATA_DIR";
+const CHECK_DISK: &str = "check the disk and its free space, or choose another folder with DARKROOM_DATA_DIR";
 const RESTORE: &str = "restore a backup, or move the file away to start with an empty database";
 
 /// What to do about an error of the file system.
@@ -107,7 +109,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(parent_dir(path)).map_err(refuse)?;
     let draft = AtomicFile::create(path).map_err(refuse)?;
     build(draft.temp_path()).map_err(|error| {
-        let full = error.to_string().contains(super::errors::DISK_FULL);
+        let full = error.to_string().contains(DISK_FULL);
         unusable(path, &format!("cannot be created ({error})"), if full { FREE_SPACE } else { CHECK_PERMISSIONS })
     })?;
     match draft.publish() {
@@ -139,8 +141,17 @@ fn examine(path: &Path, alone: bool) -> Result<(), StoreError> {
     let has_wal = has_wal(path);
     inspect(path, has_wal, alone).map_err(|error| match error {
         StoreError::Unusable(line) => StoreError::Unusable(line),
-        other => unusable(path, &format!("cannot be used ({other})"), CHECK_PERMISSIONS),
+        other => not_usable(path, &other),
     })
+}
+
+/// The error of a file that was opened and could not be read or written.
+fn not_usable(path: &Path, error: &StoreError) -> StoreError {
+    let text = error.to_string();
+    if text.contains(DISK_FULL) || text.contains(WRITE_FAILED) {
+        return unusable(path, "cannot be written", CHECK_DISK);
+    }
+    unusable(path, &format!("cannot be used ({text})"), CHECK_PERMISSIONS)
 }
 
 fn inspect(path: &Path, has_wal: bool, alone: bool) -> Result<(), StoreError> {
@@ -223,4 +234,23 @@ fn share(lock_file: &Path) -> Option<File> {
     let file = File::options().create(true).truncate(false).write(true).open(lock_file).ok()?;
     file.lock_shared().ok()?;
     Some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn full_disk_of_a_database_names_the_disk() {
+        let error = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        let line = |code| not_usable(Path::new("/data/darkroom.db"), &error(code).into()).to_string();
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            let line = line(code);
+            assert!(line.contains("cannot be written: check the disk and its free space"), "{line}");
+            assert!(!line.contains("permissions"), "{line}");
+        }
+        assert!(line(ffi::SQLITE_CANTOPEN).contains("check the permissions"));
+    }
 }

@@ -8,6 +8,9 @@ use crate::text;
 /// The reason for a write without space.
 pub(super) const DISK_FULL: &str = "the disk of the database is full: free some space";
 
+/// The reason for an I/O error of a write.
+pub(super) const WRITE_FAILED: &str = "the database cannot be written: check the disk and its free space";
+
 /// Whether an I/O error belongs to a write. Without space SQLite reports some writes as I/O errors.
 fn is_write(error: &rusqlite::Error) -> bool {
     use rusqlite::ffi;
@@ -37,9 +40,7 @@ impl From<rusqlite::Error> for StoreError {
                 Self::Unavailable("another program keeps the database locked".to_owned())
             }
             Some(ErrorCode::DiskFull) => Self::Unavailable(DISK_FULL.to_owned()),
-            Some(ErrorCode::SystemIoFailure) if is_write(&error) => {
-                Self::Unavailable("the database cannot be written: check the disk and its free space".to_owned())
-            }
+            Some(ErrorCode::SystemIoFailure) if is_write(&error) => Self::Unavailable(WRITE_FAILED.to_owned()),
             _ => Self::Unavailable(text::sanitize_line(&error.to_string(), 200)),
         }
     }

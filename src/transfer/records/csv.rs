@@ -177,7 +177,7 @@ impl Columns {
 }
 
 fn text(cell: Vec<u8>) -> Result<String, String> {
-    String::from_utf8(cell).map_err(|_| "not valid UTF-8 or UTF-16 text".to_owned())
+    String::from_utf8(cell).map_err(|_| super::NOT_TEXT.to_owned())
 }
 
 fn is_blank(cell: &[u8]) -> bool {

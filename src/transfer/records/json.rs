@@ -93,6 +93,9 @@ fn explain<R: BufRead>(
         None => (&window[..0], 0),
     };
     let text = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if begin == (line, offset) && text.get(offset.saturating_sub(skipped)) == Some(&b',') {
+        return Ok((line, json_object::comma_behind(column)));
+    }
     Ok((line, json_object::syntax_error(&message, text, offset.saturating_sub(skipped), skipped)))
 }
 

@@ -26,7 +26,11 @@ pub fn read(mut input: impl BufRead, sink: &mut dyn RecordSink) -> io::Result<Re
 }
 
 fn parse(line: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, String> {
-    json_object::parse(std::str::from_utf8(line).map_err(|_| "not valid UTF-8 or UTF-16 text".to_owned())?)
+    let text = std::str::from_utf8(line).map_err(|_| super::NOT_TEXT.to_owned())?;
+    json_object::parse(text).map_err(|reason| match text.trim_ascii_end().strip_suffix(',') {
+        Some(object) if json_object::parse(object).is_ok() => json_object::comma_behind(object.chars().count() + 1),
+        _ => reason,
+    })
 }
 
 /// The next line without its end, and whether it has more bytes than are held. `None` at the end of the file.

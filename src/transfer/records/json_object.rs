@@ -30,6 +30,11 @@ pub fn parse_field(name: &str, raw: &RawValue) -> Result<Value, String> {
     serde_json::from_str::<Strict>(text).map(|Strict(value)| value).map_err(|error| describe(&error, text))
 }
 
+/// What is wrong with a comma that separates documents outside a list.
+pub fn comma_behind(column: usize) -> String {
+    format!("invalid JSON at column {column}: a comma between documents: remove it, or write a list ([…])")
+}
+
 /// What is wrong at the byte `offset` of a line, of which `skipped` bytes in front are not known.
 pub fn syntax_error(message: &str, line: &[u8], offset: usize, skipped: usize) -> String {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';

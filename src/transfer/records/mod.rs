@@ -24,6 +24,9 @@ use self::format::Format;
 /// The most bytes of one record. Longer ones are rejected without being held in memory.
 pub const MAX_RECORD_BYTES: usize = 4 << 20;
 
+/// The reason for text in another encoding, such as that of Excel's plain CSV.
+const NOT_TEXT: &str = "not valid UTF-8 or UTF-16 text; save the file as UTF-8";
+
 /// What the format is recognised by.
 const SAMPLE_BYTES: u64 = 64 << 10;
 

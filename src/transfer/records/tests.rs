@@ -188,6 +188,7 @@ fn damaged_json_names_its_line_and_the_unread() {
         ("[\n{\"a\": nan}]", vec![(2, false)], "column 7: nan is not a JSON number"),
         ("[{}] tail", vec![(1, true), (1, false)], "invalid JSON at column"),
         ("[{}, {\"a\": \"\\x\"}]", vec![(1, true), (1, false)], "invalid escape"),
+        ("{\"a\": 1,\n\"b\": 2},\n{\"a\": 1}", vec![(1, true), (2, false)], "column 8: a comma between documents"),
         ("7", vec![(1, false)], "expected an object or a list of objects"),
         ("{\"jobs\": [{}], \"costs\"}", vec![(1, true), (1, false)], "invalid JSON"),
     ] {
@@ -378,4 +379,18 @@ proptest! {
         prop_assert!(seen.is_complete || seen.records.last().is_some_and(|(_, content)| content.is_err()));
         prop_assert!(seen.records.iter().all(|(line, _)| (1..=62).contains(line)), "{:?}", seen.records);
     }
+}
+
+#[test]
+fn line_with_a_comma_behind_it_is_explained() {
+    let seen = read("a.jsonl", "{\"a\": 1}\n{\"ö\": 2}, \n{\"a\": 3},x\n{\"a\": 4}\n");
+    assert_eq!(seen.lines(), vec![(1, true), (2, false), (3, false), (4, true)]);
+    assert!(seen.reason(1).contains("column 9: a comma between documents: remove it"), "{}", seen.reason(1));
+    assert!(!seen.reason(2).contains("comma between"), "{}", seen.reason(2));
+}
+
+#[test]
+fn text_of_another_encoding_names_the_remedy() {
+    let seen = read("a.csv", b"a;b\nf\xfcchs;1\n");
+    assert!(seen.reason(0).contains("cell 1: not valid UTF-8 or UTF-16 text; save the file as UTF-8"), "{seen:?}");
 }

@@ -145,7 +145,10 @@ fn requests_are_lenient_where_unambiguous() {
         (pending("prompt", json!(7)), Err("prompt is 7; expected text")),
         (pending("prompt", json!(null)), Err("without a prompt")),
         (pending("status", json!(null)), Err("has no status")),
-        (pending("status", json!("dreaming")), Err("status 'dreaming' is not known")),
+        (
+            pending("status", json!("dreaming")),
+            Err("status 'dreaming' is not known; one of: pending_art_generation, processing"),
+        ),
         (pending("darkroom", json!("mine")), Err("darkroom is text; expected a map")),
     ]);
 }
