@@ -183,6 +183,11 @@ impl HeadlessEngine {
         }
     }
 
+    /// How the intake of all workers is paused: `paused by ada@host 2m ago`; `None` where it is open.
+    pub fn pause_line(&self) -> Option<String> {
+        self.pause.as_ref().map(|pause| pause.line(Utc::now()))
+    }
+
     /// Reports the pause of all workers, and its end.
     fn on_pause(&mut self, pause: Option<Pause>) {
         match &pause {

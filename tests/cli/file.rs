@@ -154,3 +154,16 @@ fn decimal_comma_is_read_on_request() {
     let made = env.json(&["submit", "--json", "--decimal-comma", "--file", path_text(&file)]);
     assert_eq!(made[0]["parameters"], serde_json::json!({"guidance": 3.5}));
 }
+
+#[test]
+fn file_without_jobs_fails_in_a_dry_run_too() {
+    let env = TestEnv::new();
+    let empty = env.file("empty.csv", "prompt\n");
+    let wrong = env.file("wrong.csv", "prompt,seed\na fox,x\n");
+    for dry_run in [&[][..], &["--dry-run"]] {
+        let line = env.fails(1, &[&["submit", "--file", path_text(&empty)], dry_run].concat());
+        assert!(line.contains("nothing to submit: the file has no jobs"), "{line}");
+        let line = env.fails(1, &[&["submit", "--skip-invalid", "--file", path_text(&wrong)], dry_run].concat());
+        assert!(line.contains("nothing to submit: no line of the file is valid"), "{line}");
+    }
+}

@@ -130,3 +130,39 @@ fn text_output_names_the_next_command() {
     assert_eq!(env.jobs()[0]["prompt"], "a\u{1b}[31m fox", "what is stored is what was typed");
     assert_eq!(ids(&env.json(&["jobs", "list", "--json"])).len(), 1);
 }
+
+#[test]
+fn missing_prompt_names_both_ways_to_submit() {
+    let env = TestEnv::new();
+    for arguments in [&["submit"][..], &["submit", " "], &["submit", "--seed", "7"]] {
+        let line = env.fails(2, arguments);
+        assert!(line.contains("prompt: is empty; flux-2-pro needs one: submit \"PROMPT\", or --file FILE"), "{line}");
+    }
+}
+
+#[test]
+fn wrong_number_of_a_flag_names_what_is_expected() {
+    let env = TestEnv::new();
+    for (arguments, value) in [
+        (&["budget", "set", "--daily", "1", "--soft", "80%"][..], "80%"),
+        (&["submit", "a fox", "--count", "two"], "two"),
+        (&["costs", "--days", "99999999999999999999999"], "99999999999999999999999"),
+    ] {
+        let line = env.fails(2, arguments);
+        assert!(line.contains(&format!("invalid value '{value}' for '--")), "{line}");
+        assert!(line.contains(": expected a whole number"), "{line}");
+    }
+}
+
+#[test]
+fn submit_over_budget_names_the_cap() {
+    let env = TestEnv::new();
+    env.json(&["budget", "set", "--daily", "0.02", "--json"]);
+    let sized = ["submit", "a fox", "--width", "1024", "--height", "1024"];
+    let output = env.run(&sized);
+    assert_eq!(output.status.code(), Some(0));
+    let line = text(&output.stderr);
+    assert!(line.contains("daily budget has $0.02 left, these images need at most $0.03: jobs beyond it"), "{line}");
+    env.json(&["budget", "set", "--daily", "20", "--json"]);
+    assert!(!text(&env.run(&sized).stderr).contains("budget"));
+}

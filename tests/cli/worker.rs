@@ -265,3 +265,29 @@ fn pause_stops_workers_until_resume() {
     worker.signal(rustix::process::Signal::TERM);
     assert_eq!(worker.exit_code(), Some(0));
 }
+
+#[test]
+fn wait_ends_where_a_cap_holds_the_jobs() {
+    let env = TestEnv::new();
+    env.json(&["budget", "set", "--daily", "0.05", "--json"]);
+    // A job costs $0.014: three fit, one after another where their reservations are in the way.
+    let small = ["submit", "a fox", "--model", "flux-2-klein-4b", "--width", "64", "--height", "64"];
+    let output = env.run(&[&small[..], &["--count", "5", "--wait", "--timeout", "100s", "--json"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let line = text(&output.stderr);
+    assert!(line.contains("daily budget has $0.05 left, these images need at most $0.07"), "{line}");
+    assert!(
+        line.contains("darkroom: a cap holds the jobs; `darkroom budget set` raises it; 3 of 5 finished"),
+        "{line}"
+    );
+    assert_eq!(env.jobs().iter().filter(|job| job["status"] == "done").count(), 3);
+}
+
+#[test]
+fn wait_ends_while_the_intake_is_paused() {
+    let env = TestEnv::new();
+    env.json(&["pause", "--reason", "invoice", "--json"]);
+    let line = env.fails(1, &["submit", "a fox", "--wait", "--timeout", "100s"]);
+    assert!(line.contains("invoice; `darkroom resume` starts jobs again; 0 of 1 finished"), "{line}");
+    assert_eq!(env.jobs()[0]["status"], "queued");
+}

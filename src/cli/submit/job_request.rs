@@ -115,7 +115,9 @@ impl JobRequest {
         if !problems.is_empty() {
             return Err(problems.join("; "));
         }
-        let tags = defaults.tags.iter().chain(&row.tags).map(|tag| sanitize_line(tag, 100)).collect();
+        // `--tag "$UNSET"` is no tag.
+        let tags = defaults.tags.iter().chain(&row.tags).map(|tag| sanitize_line(tag, 100));
+        let tags = tags.filter(|tag| !tag.trim().is_empty()).collect();
         let estimate = catalog.estimate_sized(&spec, &catalog.measure_inputs(&spec));
         Ok(Self { spec, tags, count, estimate })
     }
@@ -222,6 +224,12 @@ mod tests {
         assert_eq!(request.spec.parameters["width"], 512);
         assert_eq!(request.tags, ["all"]);
         assert!(request.estimate.amount.is_some());
+    }
+
+    #[test]
+    fn empty_tag_is_no_tag() {
+        let own = InputRow { tags: vec![String::new(), "\u{1b} ".to_owned(), "cover".to_owned()], ..row("a fox", &[]) };
+        assert_eq!(request(&own, &defaults(&[])).unwrap().tags, ["all", "cover"]);
     }
 
     #[test]

@@ -79,7 +79,8 @@ pub struct SubmitArgs {
     /// Show the price, create nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Wait until these jobs have finished; runs the queue in this process unless a worker is running
+    /// Wait until these jobs have finished, or a cap or a pause holds all that are left; runs the queue in this process unless a
+    /// worker is running
     #[arg(long, conflicts_with = "dry_run")]
     pub wait: bool,
     /// Wait at most this long (90s, 15m, 2h); the jobs stay in the queue
@@ -94,6 +95,9 @@ pub struct SubmitArgs {
 pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)]) -> Result<(), CliError> {
     let mut plan = plan(session, args, given)?;
     plan.report_rejected();
+    if plan.requests.is_empty() && plan.rejected.is_empty() {
+        return Err(CliError::Failed("nothing to submit: the file has no jobs".to_owned()));
+    }
     let is_rejected = !plan.rejected.is_empty() && !args.skip_invalid;
     if args.dry_run {
         match budget::shortfall_of_dry_run(session, &plan.requests).await {
@@ -111,11 +115,11 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
         output::eprint_line("darkroom: nothing would be submitted: the matrix does not fit under the budget");
         return Err(CliError::AlreadyReported);
     }
+    if plan.requests.is_empty() {
+        return Err(CliError::Failed("nothing to submit: no line of the file is valid".to_owned()));
+    }
     if args.dry_run {
         return Ok(());
-    }
-    if plan.requests.is_empty() {
-        return Err(CliError::Failed("nothing to submit: the file has no jobs".to_owned()));
     }
     let real = !session.config.is_simulated();
     if real {
@@ -135,6 +139,12 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
             "budget exceeded: {}; nothing was submitted; raise the cap with 'darkroom budget set', or submit less",
             shortfall.line("the matrix needs")
         )));
+    }
+    // Before the question: a job that a cap holds spends nothing yet. Without the sums, the caps still apply.
+    if !args.matrix
+        && let Ok(Some(shortfall)) = budget::shortfall(session, store.as_ref(), &plan.requests).await
+    {
+        output::eprint_line(&shortfall.note());
     }
     let others = if args.wait { other_queued_jobs(session, store.as_ref()).await? } else { None };
     if real && !args.yes {
@@ -190,12 +200,20 @@ fn plan(session: &Session, args: &SubmitArgs, given: &[(String, String)]) -> Res
     };
     let defaults = Defaults::new(&session.config, args, given, preset, base_dir)?;
     let prompt = args.prompt.join(" ");
+    let needs_prompt = |why: String| {
+        let is_missing = prompt.trim().is_empty() && why.starts_with("prompt: ");
+        CliError::Usage(if is_missing {
+            format!("{why}: submit \"PROMPT\", or --file FILE for many jobs")
+        } else {
+            why
+        })
+    };
     let (requests, rejected) = match &args.file {
         Some(path) => file::read(path, &defaults, args.decimal_comma)?,
         None if args.matrix => (matrix::requests(&prompt, args, &defaults)?, Vec::new()),
         None => {
-            let row = InputRow { prompt: Some(prompt), ..InputRow::default() };
-            (vec![JobRequest::new(&row, &defaults).map_err(CliError::Usage)?], Vec::new())
+            let row = InputRow { prompt: Some(prompt.clone()), ..InputRow::default() };
+            (vec![JobRequest::new(&row, &defaults).map_err(needs_prompt)?], Vec::new())
         }
     };
     Ok(Plan::new(requests, rejected, session.config.is_simulated(), session.config.slots))

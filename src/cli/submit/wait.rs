@@ -12,7 +12,7 @@ use crate::cli::headless_engine::{EngineUpdate, HeadlessEngine};
 use crate::cli::{Session, hold_line, output};
 use crate::engine::Mode;
 use crate::engine::local::WorkerLock;
-use crate::jobs::{Job, JobId, StageName};
+use crate::jobs::{Hold, Job, JobId, StageName};
 use crate::shutdown_signal::ShutdownSignal;
 use crate::store::{Change, Store};
 use crate::text::sanitize_line;
@@ -24,6 +24,10 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// A running worker that moves none of these jobs for so long does not run them (it is read-only, or for another provider): then
 /// they are run here as well. Claims keep two workers apart.
 const IDLE_WORKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After so many polls without a job that can run, the wait ends. A worker tries held jobs again within a second after money was
+/// released.
+const MAX_STALLED_POLLS: u32 = 3;
 
 /// How often the progress is drawn, so that its clock advances.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(250);
@@ -59,11 +63,19 @@ async fn sleep(timeout: Option<Duration>) {
     }
 }
 
+/// What is known of an unfinished job.
+#[derive(Debug)]
+struct OpenJob {
+    stage: StageName,
+    hold: Option<String>,
+    /// Whether a cap holds it, and no worker tries it.
+    is_capped: bool,
+}
+
 struct Wait<'a> {
     session: &'a Session,
     store: Arc<dyn Store>,
-    /// Unfinished jobs: their last known stage, and their hold.
-    open: BTreeMap<JobId, (StageName, Option<String>)>,
+    open: BTreeMap<JobId, OpenJob>,
     total: usize,
     engine: Option<HeadlessEngine>,
     last_moved: Instant,
@@ -71,6 +83,8 @@ struct Wait<'a> {
     reported_hold: String,
     /// Why no job can start, and since when.
     blocked: Option<(String, Instant)>,
+    /// Why the jobs wait for an operator or for the end of a cap's period, and for how many polls.
+    stalled: Option<(String, u32)>,
 }
 
 impl<'a> Wait<'a> {
@@ -81,7 +95,10 @@ impl<'a> Wait<'a> {
             progress.set_style(style);
         }
         progress.enable_steady_tick(REDRAW_INTERVAL);
-        let open = ids.iter().map(|id| (id.clone(), (StageName::Queued, None))).collect();
+        let open = ids
+            .iter()
+            .map(|id| (id.clone(), OpenJob { stage: StageName::Queued, hold: None, is_capped: false }))
+            .collect();
         Self {
             session,
             store,
@@ -92,6 +109,7 @@ impl<'a> Wait<'a> {
             progress,
             reported_hold: String::new(),
             blocked: None,
+            stalled: None,
         }
     }
 
@@ -142,10 +160,15 @@ impl<'a> Wait<'a> {
     /// Why no open job can start, once none of them runs any more: what was accepted is paid, and its image can be fetched for
     /// minutes only. A request that was in flight when the intake was blocked is known after a poll.
     fn reason_to_give_up(&self) -> Option<&str> {
+        if let Some((reason, polls)) = &self.stalled
+            && *polls >= MAX_STALLED_POLLS
+        {
+            return Some(reason);
+        }
         let (reason, since) = self.blocked.as_ref()?;
         let is_blocked = self.engine.as_ref().is_some_and(HeadlessEngine::is_blocked);
         let runs = |stage: &StageName| matches!(stage, StageName::Submitting | StageName::Generating);
-        let waits = since.elapsed() <= POLL_INTERVAL || self.open.values().any(|(stage, _)| runs(stage));
+        let waits = since.elapsed() <= POLL_INTERVAL || self.open.values().any(|job| runs(&job.stage));
         (is_blocked && !waits).then_some(reason)
     }
 
@@ -157,14 +180,29 @@ impl<'a> Wait<'a> {
                 None => self.finish(&id),
             }
         }
+        let polls = self.stalled.take().map_or(0, |(_, polls)| polls);
+        self.stalled = self.stall().await?.map(|reason| (reason, polls + 1));
         Ok(())
+    }
+
+    /// Why none of the jobs can run before an operator acts or a cap's period ends. A job that runs anywhere may release money.
+    async fn stall(&self) -> Result<Option<String>, CliError> {
+        if self.open.values().all(|job| job.is_capped) {
+            let counts = self.store.counts().await?;
+            let is_idle = counts.of(StageName::Submitting) + counts.of(StageName::Generating) == 0;
+            return Ok(is_idle.then(|| "a cap holds the jobs; `darkroom budget set` raises it".to_owned()));
+        }
+        let are_queued = self.open.values().all(|job| job.stage == StageName::Queued);
+        let pause = self.engine.as_ref().filter(|_| are_queued).and_then(HeadlessEngine::pause_line);
+        Ok(pause.map(|pause| format!("the intake is {pause}; `darkroom resume` starts jobs again")))
     }
 
     fn update(&mut self, job: &Job) {
         let Some(seen) = self.open.get_mut(&job.id) else { return };
-        let hold = job.hold().map(|hold| hold_line::of_all(job, hold));
-        *seen = (job.stage_name(), hold.clone());
         let now = chrono::Utc::now();
+        let hold = job.hold().map(|hold| hold_line::of_all(job, hold));
+        let is_capped = matches!(job.hold(), Some(Hold::Budget { .. })) && !job.is_claimed(now);
+        *seen = OpenJob { stage: job.stage_name(), hold: hold.clone(), is_capped };
         if job.is_claimed(now) || job.hold().is_some() {
             self.last_moved = Instant::now();
         }
@@ -186,11 +224,11 @@ impl<'a> Wait<'a> {
 
     /// The message beside the bar: the hold of a job, else the stages of all.
     fn message(&self) -> String {
-        if let Some(reason) = self.open.values().filter_map(|(_, hold)| hold.as_ref()).min() {
+        if let Some(reason) = self.open.values().filter_map(|job| job.hold.as_ref()).min() {
             return sanitize_line(&format!("held: {reason}"), 200);
         }
         let counted = [StageName::Generating, StageName::Submitting, StageName::Queued].map(|stage| {
-            let count = self.open.values().filter(|(seen, _)| *seen == stage).count();
+            let count = self.open.values().filter(|job| job.stage == stage).count();
             (count > 0).then(|| format!("{count} {stage}"))
         });
         counted.into_iter().flatten().collect::<Vec<_>>().join(", ")

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{Field, Form};
 use crate::console::costs_view;
 use crate::console::theme::Theme;
+use crate::costs::Usd;
 use crate::text;
 use crate::text::format;
 
@@ -28,13 +29,25 @@ impl Form {
             (true, true) => " (simulated)",
             (true, false) => " (simulated, no real money)",
         };
-        let (head, style, note) = if let Some((price, bound)) = amounts {
-            let forms = [format!("{price} for {images}{bound}"), format!("{price}{bound}"), price];
-            let head = format::fitting(forms, width.saturating_sub(simulated.len()));
-            (head, theme.accent, self.plan.as_ref().and_then(|plan| plan.time(&self.limits)).unwrap_or(note))
-        } else {
-            let head = format::cut(&format!("price unknown: {note}"), width.saturating_sub(simulated.len()));
-            (head, theme.warning, String::new())
+        let room = width.saturating_sub(simulated.len());
+        let (head, style, note) = match (amounts, self.short_cap()) {
+            (Some((price, _)), Some((name, left))) => {
+                let left = left.display();
+                let forms = [
+                    format!("{price} for {images} · the {name} has {left} left: jobs over it are held"),
+                    format!("{price} for {images} · {name}: {left} left"),
+                    format!("{price} · {name}: {left} left"),
+                    format!("{price} · over budget"),
+                    price,
+                ];
+                (format::fitting(forms, room), theme.warning, String::new())
+            }
+            (Some((price, bound)), None) => {
+                let forms = [format!("{price} for {images}{bound}"), format!("{price}{bound}"), price];
+                let time = self.plan.as_ref().and_then(|plan| plan.time(&self.limits));
+                (format::fitting(forms, room), theme.accent, time.unwrap_or(note))
+            }
+            (None, _) => (format::cut(&format!("price unknown: {note}"), room), theme.warning, String::new()),
         };
         let mut room = width.saturating_sub(head.width());
         let mut spans = vec![Span::styled(head, style.add_modifier(Modifier::BOLD))];
@@ -48,6 +61,15 @@ impl Form {
             spans.push(Span::styled(format!("  {note}"), theme.dim));
         }
         Line::from(spans)
+    }
+
+    /// The first cap that the images may not fit under, and what is left under it. A matrix over a cap is refused instead.
+    fn short_cap(&self) -> Option<(&'static str, Usd)> {
+        if self.plan.is_some() {
+            return None;
+        }
+        let most = self.estimate.at_most.or(self.estimate.amount)? * self.images();
+        self.limits.left.iter().copied().find(|(_, left)| most > *left)
     }
 
     /// What must be fixed first: a wrong spec would be priced wrongly.

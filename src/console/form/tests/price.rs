@@ -54,6 +54,27 @@ fn exceeded_cap_is_in_the_price_line() {
 }
 
 #[test]
+fn cap_that_holds_a_job_is_in_the_price_line() {
+    let mut form = clone_of(Spec::new("flux-2-pro", "x").with("width", 1024).with("height", 1024), Vec::new(), false);
+    go_to(&mut form, "count");
+    type_text(&mut form, "5");
+    let price_line =
+        |form: &mut Form, width, height| shown(form, width, height).lines().nth_back(1).unwrap().to_owned();
+    let set_left = |form: &mut Form, left: &str| {
+        form.set_limits(Limits { slots: None, left: vec![("daily budget", left.parse().unwrap())] });
+    };
+    set_left(&mut form, "0.15");
+    assert!(!price_line(&mut form, 80, 24).contains("budget"), "they fit");
+    set_left(&mut form, "0.14");
+    let line = price_line(&mut form, 80, 24);
+    assert!(line.contains("~$0.15 for 5 images · the daily budget has $0.14 left: jobs over it are held"), "{line}");
+    let line = price_line(&mut form, 40, 12);
+    assert!(line.contains("~$0.15 · daily budget: $0.14 left"), "{line}");
+    press(&mut form, KeyCode::Enter);
+    assert!(price_line(&mut form, 40, 12).contains("Enter again: ~$0.15"));
+}
+
+#[test]
 fn missing_input_file_is_a_field_problem() {
     let spec = Spec::new("flux-2-pro", "x").with("input_image", "/no/such/file.png");
     let mut form = clone_of(spec, Vec::new(), true);
