@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Ports, Settings};
-use crate::costs::{AccountCheck, BalanceHistory, BalanceReading, Budget, CostGrouping, Outlook, Usd};
+use crate::costs::{AccountCheck, BalanceHistory, BalanceReading, Budget, CostGrouping, CostTable, Outlook, Usd};
 use crate::engine::{CostOverview, Mode, balance};
 use crate::store::{CostQuery, StoreError};
 use crate::time::{last_days, month_of};
@@ -24,9 +24,7 @@ pub(super) struct Overview {
     simulated: bool,
     credits: Option<Usd>,
     credits_at: Option<Instant>,
-    balances: BalanceHistory,
-    /// As of the last poll of the balance: until the next one, newer charges would seem not to be billed.
-    account: Option<AccountCheck>,
+    comparison: BalanceComparison,
     /// The balance that was recorded last: at rest nothing is read or written.
     recorded: Option<Usd>,
     can_record: bool,
@@ -42,8 +40,7 @@ impl Overview {
             simulated: settings.simulated,
             credits: None,
             credits_at: None,
-            balances: BalanceHistory::default(),
-            account: None,
+            comparison: BalanceComparison::default(),
             recorded: None,
             can_record: settings.mode != Mode::Observe,
             day: None,
@@ -66,19 +63,14 @@ impl Overview {
         let settings = self.ports.store.budget_history(1).await?.into_iter().next().map(|record| record.settings);
         let settings = settings.unwrap_or_default();
         let caps = settings.total.lower_of(self.budget);
-        if let Some(usd) = balance {
-            let mut balances = self.balances.clone();
-            // Not every balance is recorded.
-            balances.add(BalanceReading { at: now, usd });
-            self.account = AccountCheck::of(&balances, &table, None);
-        }
+        let account = self.comparison.update(balance.map(|usd| BalanceReading { at: now, usd }), &table);
         Ok(CostOverview {
             today: table.report_from(last_days(now, 1).0, CostGrouping::Model),
             week: table.report_from(last_days(now, 7).0, CostGrouping::Model),
             month: table.report_from(month_ago, CostGrouping::Model),
             calendar_month: table.report_from(first_of_month, CostGrouping::Model),
             outlook: Outlook::of(&table, now),
-            account: self.account.clone(),
+            account,
             table: Arc::new(table),
             daily_cap: caps.daily,
             monthly_cap: caps.monthly,
@@ -119,86 +111,67 @@ impl Overview {
         match history {
             Ok(history) => {
                 self.recorded = history.last().map(|last| last.usd);
-                self.balances = history;
+                self.comparison.history = history;
             }
             Err(error) => tracing::debug!(%error, "account balance not recorded"),
         }
     }
 }
 
+/// The balances that were recorded, and how their change compares with the charges.
+#[derive(Default)]
+struct BalanceComparison {
+    history: BalanceHistory,
+    /// As of the last poll of the balance: until the next one, newer charges would seem not to be billed.
+    last: Option<AccountCheck>,
+}
+
+impl BalanceComparison {
+    /// Compares again where the balance was just polled.
+    fn update(&mut self, balance: Option<BalanceReading>, table: &CostTable) -> Option<AccountCheck> {
+        if let Some(look) = balance {
+            let mut history = self.history.clone();
+            // Not every balance is recorded.
+            history.add(look);
+            self.last = AccountCheck::of(&history, table, None);
+        }
+        self.last.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use async_trait::async_trait;
     use chrono::{TimeDelta, Utc};
 
     use super::*;
-    use crate::bucket::folder::FolderBucket;
-    use crate::costs::Credits;
-    use crate::jobs::{Claim, Job, JobId, Receipt, Spec, Ticket, WorkerId};
-    use crate::provider::{
-        CheckError, CreditsError, DownloadedImage, FetchError, PreparedRequest, Provider, ResultLink, SubmitError,
-        TicketStatus,
-    };
-    use crate::store::Store;
-    use crate::store::sqlite::SqliteStore;
-    use crate::time::SystemClock;
+    use crate::costs::{Basis, CostRow};
 
-    /// An account: nothing else of the provider is used.
-    struct Account(Mutex<Credits>);
-
-    #[async_trait]
-    impl Provider for Account {
-        async fn prepare(&self, _: &Spec) -> Result<PreparedRequest, SubmitError> {
-            unreachable!()
-        }
-        async fn submit(&self, _: PreparedRequest) -> Result<Receipt, SubmitError> {
-            unreachable!()
-        }
-        async fn check(&self, _: &Ticket) -> Result<TicketStatus, CheckError> {
-            unreachable!()
-        }
-        async fn fetch(&self, _: &ResultLink) -> Result<DownloadedImage, FetchError> {
-            unreachable!()
-        }
-        async fn credits(&self) -> Result<Credits, CreditsError> {
-            Ok(*self.0.lock().unwrap())
-        }
-    }
-
-    #[tokio::test]
-    async fn charges_since_the_last_poll_are_no_gap() {
-        let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("darkroom.db")).unwrap());
+    #[test]
+    fn charges_since_the_last_poll_are_no_gap() {
         let now = Utc::now();
         let usd = |text: &str| text.parse::<Usd>().unwrap();
-        balance::record_balance(store.as_ref(), true, usd("11"), now - TimeDelta::days(1)).await.unwrap();
-        let credits = |text: &str| Credits::new(text.parse().unwrap());
-        let account = Arc::new(Account(Mutex::new(credits("1000"))));
-        let bucket = Arc::new(FolderBucket::open(folder.path()).unwrap());
-        let ports = Ports { provider: account.clone(), store: store.clone(), bucket, clock: Arc::new(SystemClock) };
-        let mut overview = Overview::new(ports, &Settings::default());
-        // A job that is charged one dollar.
-        let charged = |name: &str| {
-            let mut job = Job::new(JobId::new(name).unwrap(), Spec::new("flux-2-pro", "a fox"), true, now);
-            job.begin_submit(Claim { worker: WorkerId::new("w"), until: now }, None, now).unwrap();
-            let ticket = Ticket { id: name.to_owned(), polling_url: "https://x.example/1".to_owned() };
-            let cost = Some(credits("100"));
-            let receipt = Receipt { ticket, cost, input_megapixels: None, output_megapixels: None, accepted_at: now };
-            job.accept(receipt, None, now).unwrap();
-            vec![job]
+        let look = |balance: &str| Some(BalanceReading { at: now, usd: usd(balance) });
+        let mut comparison = BalanceComparison::default();
+        comparison.history.add(BalanceReading { at: now - TimeDelta::days(1), usd: usd("11") });
+        // So many jobs that were charged one dollar today.
+        let charged = |jobs: u64| {
+            let row = CostRow {
+                day: now.date_naive(),
+                model: "flux-2-pro".into(),
+                service: "bfl_api".into(),
+                cause: String::new(),
+                basis: Basis::Quoted,
+                amount: Some(usd("1")),
+                count: jobs,
+            };
+            CostTable::new(last_days(now, 30), true, vec![row])
         };
-        let compared = async |overview: &mut Overview| {
-            let account = overview.compute().await.unwrap().account.unwrap();
+        let mut compared = |balance, jobs| {
+            let account = comparison.update(balance, &charged(jobs)).unwrap();
             (account.cause, account.recorded_usd)
         };
-        store.create(charged("a")).await.unwrap();
-        assert_eq!(compared(&mut overview).await, (None, usd("1")));
-        store.create(charged("b")).await.unwrap();
-        assert_eq!(compared(&mut overview).await, (None, usd("1")), "the balance was not polled again");
-        *account.0.lock().unwrap() = credits("900");
-        overview.credits_at = None;
-        assert_eq!(compared(&mut overview).await, (None, usd("2")));
+        assert_eq!(compared(look("10"), 1), (None, usd("1")));
+        assert_eq!(compared(None, 2), (None, usd("1")), "the balance was not polled again");
+        assert_eq!(compared(look("9"), 2), (None, usd("2")));
     }
 }
