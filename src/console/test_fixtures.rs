@@ -147,6 +147,7 @@ pub(crate) fn costs(simulated: bool) -> CostOverview {
         model_caps: BTreeMap::default(),
         soft_percent: None,
         credits: None,
+        storage_bound: None,
         at: noon(),
     }
 }
@@ -194,6 +195,7 @@ pub(crate) fn no_costs() -> CostOverview {
         model_caps: BTreeMap::default(),
         soft_percent: None,
         credits: None,
+        storage_bound: None,
         at: noon(),
     }
 }

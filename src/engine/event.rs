@@ -190,6 +190,8 @@ pub struct CostOverview {
     pub soft_percent: Option<u8>,
     /// The balance of the provider's account, if known.
     pub credits: Option<Usd>,
+    /// The most that storing one image costs, where the bucket costs money: a submit sets it aside with its own price.
+    pub storage_bound: Option<Usd>,
     /// When this was computed.
     pub at: DateTime<Utc>,
 }

@@ -13,6 +13,7 @@ use crate::config::BucketUrl;
 use crate::config::Config;
 #[cfg(not(all(feature = "firestore", feature = "gcs")))]
 use crate::config::Key;
+use crate::costs::Usd;
 use crate::store::Store;
 #[cfg(feature = "firestore")]
 use crate::store::firestore::{FirestoreOptions, FirestoreStore};
@@ -108,6 +109,18 @@ pub(super) async fn bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringErr
         credentials,
     };
     Ok(Arc::new(GcsBucket::open(options).await?))
+}
+
+/// What storing an object of that size costs.
+#[cfg(feature = "gcs")]
+pub(super) fn storage_price(bytes: u64) -> Option<Usd> {
+    GcsBucket::price(bytes)
+}
+
+/// `None`: this build does not contain it.
+#[cfg(not(feature = "gcs"))]
+pub(super) fn storage_price(_: u64) -> Option<Usd> {
+    None
 }
 
 /// Fails: this build does not contain it.

@@ -14,6 +14,7 @@ use url::Url;
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
 use crate::config::{BucketKind, Config, ConfigError, EngineKind, ProviderKind, StoreKind};
+use crate::costs::Usd;
 use crate::engine::{EngineHandle, EventDetail, Mode, Ports, Settings, TemporalSurvey, WorkerLock, local};
 use crate::time::SystemClock;
 pub use credentials::{CredentialsError, Identity, identity};
@@ -21,8 +22,8 @@ pub use google::{StoreHealth, store_health};
 pub use operator::operator;
 
 pub use crate::provider::CreditsError;
-use crate::provider::Provider;
 use crate::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
+use crate::provider::{MAX_IMAGE_BYTES, Provider};
 use crate::simulator::{self, Faults, InvalidFault, SharedSimulator, SimulatorError, SimulatorOptions};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
@@ -159,6 +160,14 @@ pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError
             Ok(Arc::new(bucket))
         }
         BucketKind::Gcs => google::bucket(config).await,
+    }
+}
+
+/// The most that storing one image costs, where the configured bucket costs money: a submit sets it aside. Opens nothing.
+pub fn storage_bound(config: &Config) -> Option<Usd> {
+    match config.bucket {
+        BucketKind::Folder => None,
+        BucketKind::Gcs => google::storage_price(MAX_IMAGE_BYTES as u64),
     }
 }
 

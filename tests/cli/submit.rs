@@ -106,6 +106,20 @@ fn dry_run_over_budget_names_the_cap() {
     assert_eq!(env.jobs().len(), 0);
 }
 
+#[cfg(feature = "gcs")]
+#[test]
+fn dry_run_counts_storage_under_the_cap() {
+    let mut env = TestEnv::new();
+    env.json(&["budget", "set", "--daily", "0.03", "--json"]);
+    let submit = ["submit", "a fox", "--width", "1024", "--height", "1024", "--dry-run", "--json"];
+    assert_eq!(env.json(&submit)["budget_note"], serde_json::Value::Null, "local files cost nothing");
+    env.set("DARKROOM_BUCKET", "gcs");
+    env.set("FIREBASE_STORAGE_BUCKET", "a-bucket");
+    let plan = env.json(&submit);
+    let note = plan["budget_note"].as_str().unwrap();
+    assert!(note.starts_with("daily budget has $0.03 left, these images need at most $0.0313"), "{plan}");
+}
+
 #[test]
 fn dry_run_prices_and_creates_nothing() {
     let env = TestEnv::new();

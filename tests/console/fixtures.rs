@@ -217,6 +217,7 @@ pub(crate) fn costs() -> CostOverview {
         model_caps: BTreeMap::default(),
         soft_percent: None,
         credits: None,
+        storage_bound: None,
         at: now(),
     }
 }

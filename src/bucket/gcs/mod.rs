@@ -64,6 +64,11 @@ pub struct GcsBucket {
 }
 
 impl GcsBucket {
+    /// What storing an object of that size costs, where a price is known.
+    pub fn price(bytes: u64) -> Option<Usd> {
+        PriceTable::builtin().storage().map(|price| price.cost(bytes))
+    }
+
     /// Makes the clients without connecting, so this works without a network.
     ///
     /// # Errors
@@ -175,7 +180,7 @@ impl Bucket for GcsBucket {
     }
 
     fn cost(&self, bytes: u64) -> Option<Usd> {
-        PriceTable::builtin().storage().map(|price| price.cost(bytes))
+        Self::price(bytes)
     }
 
     async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::job_request::JobRequest;
 use crate::cli::Session;
 use crate::cli::error::CliError;
+use crate::config::Config;
 use crate::costs::{BudgetExceeded, BudgetPeriod, BudgetSettings, CostGrouping, CostTable, PriceTable, Usd};
 use crate::jobs::{Job, StageName};
 use crate::store::{CostQuery, PageQuery, Store};
@@ -49,7 +50,7 @@ pub async fn shortfall_of_dry_run(session: &Session, requests: &[JobRequest]) ->
     let (config, simulated) = (&session.config, session.config.is_simulated());
     if !wiring::has_store(config) {
         let table = CostTable::new(month_of(SystemClock.now()), simulated, Vec::new());
-        let caps = Caps { settings: BudgetSettings::default(), process: config.budget };
+        let caps = Caps::new(BudgetSettings::default(), config);
         return Ok(caps.shortfall(requests, &table, &[]));
     }
     let check = async {
@@ -71,7 +72,7 @@ pub async fn shortfall(
     let simulated = session.config.is_simulated();
     let record = store.budget_history(1).await?.into_iter().next();
     let settings = record.map_or_else(BudgetSettings::default, |record| record.settings);
-    let caps = Caps { settings, process: session.config.budget };
+    let caps = Caps::new(settings, &session.config);
     if requests.iter().all(|request| caps.periods(request).is_empty()) {
         return Ok(None);
     }
@@ -97,9 +98,16 @@ async fn reserving_jobs(store: &dyn Store, simulated: bool) -> Result<Vec<Job>, 
 struct Caps {
     settings: BudgetSettings,
     process: crate::costs::Budget,
+    /// The most that storing one image costs.
+    storage: Usd,
 }
 
 impl Caps {
+    fn new(settings: BudgetSettings, config: &Config) -> Self {
+        let storage = wiring::storage_bound(config).unwrap_or(Usd::ZERO);
+        Self { settings, process: config.budget, storage }
+    }
+
     fn periods(&self, request: &JobRequest) -> Vec<BudgetPeriod> {
         self.settings.periods(self.process, &request.spec.model, SystemClock.now())
     }
@@ -123,8 +131,9 @@ impl Caps {
                 let reserved = reserving.iter().filter(|job| counts(&job.spec.model)).filter_map(Job::reservation);
                 let committed = charged + reserved.sum::<Usd>();
                 let counted = requests.iter().filter(|request| counts(&request.spec.model));
-                let needed: Option<Usd> =
-                    counted.map(|request| Some(request.estimate.at_most? * u64::from(request.count))).sum();
+                let reserves =
+                    |request: &JobRequest| Some((request.estimate.at_most? + self.storage) * u64::from(request.count));
+                let needed: Option<Usd> = counted.map(reserves).sum();
                 if let Err(exceeded) = period.check(committed, needed) {
                     return Some(Shortfall { exceeded, left: (period.cap - committed).max(Usd::ZERO), needed });
                 }

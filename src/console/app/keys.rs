@@ -151,12 +151,14 @@ impl App {
 
     /// What limits a submit: the slots of this process, and what is left under each cap.
     pub(super) fn form_limits(&self) -> Limits {
-        let caps = self.status.costs.as_deref().map(costs_view::caps).unwrap_or_default();
+        let costs = self.status.costs.as_deref();
+        let caps = costs.map(costs_view::caps).unwrap_or_default();
         let left = caps.into_iter().map(|cap| {
             let name = if cap.period == "day" { "daily budget" } else { "monthly budget" };
             (name, cap.cap - cap.used)
         });
-        Limits { slots: self.status.slots.map(|(_, total)| total), left: left.collect() }
+        let storage = costs.and_then(|costs| costs.storage_bound);
+        Limits { slots: self.status.slots.map(|(_, total)| total), left: left.collect(), storage }
     }
 
     /// The presets as they are in the file now.

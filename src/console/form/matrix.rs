@@ -20,6 +20,8 @@ pub struct Limits {
     pub slots: Option<usize>,
     /// What is left under each cap: `daily budget` and the amount.
     pub left: Vec<(&'static str, Usd)>,
+    /// The most that storing one image costs, where it costs money.
+    pub storage: Option<Usd>,
 }
 
 /// A matrix, counted and priced.
@@ -34,7 +36,7 @@ pub struct MatrixPlan {
     pub price: Option<Usd>,
     /// The most that they can cost, where an input image has no known size.
     pub at_most: Option<Usd>,
-    /// The shortest line about a cap that the price exceeds.
+    /// The shortest line about a cap that the reservation exceeds.
     pub over_budget: Option<String>,
     /// Seconds of work, one after the other.
     seconds: f64,
@@ -96,16 +98,21 @@ impl MatrixPlan {
         let is_unmeasured = |spec: &Spec| catalog.has_inputs(spec) && !catalog.has_sizes(spec, sizes);
         let is_bounded = self.bases.iter().any(is_unmeasured);
         let most = estimates.iter().map(|estimate| estimate.at_most.or(estimate.amount).map(|amount| amount * each));
-        self.at_most = most.sum::<Option<Usd>>().filter(|_| is_bounded);
+        let most: Option<Usd> = most.sum();
+        self.at_most = most.filter(|_| is_bounded);
         let models = self.bases.iter().filter_map(|spec| catalog.model(&spec.model));
         let usual = models.map(|model| f64::midpoint(model.typical_seconds.0, model.typical_seconds.1));
         (self.seconds, self.longest) =
             usual.fold((0.0, 0.0), |(sum, longest), seconds| (seconds.mul_add(each as f64, sum), seconds.max(longest)));
+        // What the submits will set aside: the most that they and the storage of their images can cost.
+        let reserved = most.map(|most| most + limits.storage.unwrap_or(Usd::ZERO) * images);
+        let is_bound = reserved > self.price;
         for (budget, left) in &limits.left {
-            if let Some(price) = self.price.filter(|price| price > left) {
-                let [price, left] = costs_view::aligned([price, (*left).max(Usd::ZERO)]);
-                self.reject("matrix", format!("{price} exceeds the {budget}: {left} left"));
-                self.over_budget.get_or_insert(format!("{price} over budget: {left} left"));
+            if let Some(reserved) = reserved.filter(|reserved| reserved > left) {
+                let [reserved, left] = costs_view::aligned([reserved, (*left).max(Usd::ZERO)]);
+                let bound = if is_bound { "up to " } else { "" };
+                self.reject("matrix", format!("{bound}{reserved} exceeds the {budget}: {left} left"));
+                self.over_budget.get_or_insert(format!("{bound}{reserved} over budget: {left} left"));
             }
         }
     }

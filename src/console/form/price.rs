@@ -68,7 +68,8 @@ impl Form {
         if self.plan.is_some() {
             return None;
         }
-        let most = self.estimate.at_most.or(self.estimate.amount)? * self.images();
+        let most = self.estimate.at_most.or(self.estimate.amount)?;
+        let most = (most + self.limits.storage.unwrap_or(Usd::ZERO)) * self.images();
         self.limits.left.iter().copied().find(|(_, left)| most > *left)
     }
 

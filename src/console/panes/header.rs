@@ -560,6 +560,7 @@ mod tests {
                 model_caps: std::collections::BTreeMap::default(),
                 soft_percent: None,
                 credits: None,
+                storage_bound: None,
                 at: DateTime::UNIX_EPOCH,
             };
             money(&Status { costs: Some(Box::new(costs)), ..Status::default() }, &theme)

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{Ports, Settings};
 use crate::costs::{AccountCheck, BalanceHistory, BalanceReading, Budget, CostGrouping, CostTable, Outlook, Usd};
 use crate::engine::{CostOverview, Mode, balance};
+use crate::provider::MAX_IMAGE_BYTES;
 use crate::store::{CostQuery, StoreError};
 use crate::time::{last_days, month_of};
 
@@ -77,6 +78,7 @@ impl Overview {
             model_caps: settings.models,
             soft_percent: settings.soft_percent,
             credits: self.credits,
+            storage_bound: self.ports.bucket.cost(MAX_IMAGE_BYTES as u64),
             at: now,
         })
     }

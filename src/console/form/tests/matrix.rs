@@ -36,7 +36,7 @@ fn matrix_prices_input_images_by_their_size() {
     form.on_measured(&measured, [("input_image".to_owned(), vec![Some((4000, 4000))])].into(), Vec::new());
     let text = shown(&mut form, 80, 24);
     assert!(text.contains("~$0.54 for 2 images (simulated"), "{text}");
-    form.set_limits(Limits { slots: None, left: vec![("daily budget", "0.50".parse().unwrap())] });
+    form.set_limits(Limits { slots: None, left: vec![("daily budget", "0.50".parse().unwrap())], storage: None });
     let text = shown(&mut form, 80, 24);
     assert!(text.contains("$0.54 exceeds the daily budget"), "{text}");
 }
@@ -93,7 +93,7 @@ fn choices_are_text_until_the_matrix_is_on() {
     control(&mut form, 't');
     go_to(&mut form, "seeds");
     type_text(&mut form, "1..3");
-    form.set_limits(Limits { slots: Some(3), left: Vec::new() });
+    form.set_limits(Limits { slots: Some(3), left: Vec::new(), storage: None });
     insta::assert_snapshot!(shown(&mut form, 80, 24));
     assert_eq!(press(&mut form, KeyCode::Enter), FormOutcome::Nothing, "never at once, even where it is free");
     assert!(
@@ -112,16 +112,39 @@ fn choices_are_text_until_the_matrix_is_on() {
 fn matrix_over_its_budget_is_refused() {
     let mut form = empty();
     type_text(&mut form, "a {fox|owl}");
+    for side in ["width", "height"] {
+        go_to(&mut form, side);
+        type_text(&mut form, "1024");
+    }
     control(&mut form, 't');
     let usd = |text: &str| text.parse::<Usd>().unwrap();
-    form.set_limits(Limits { slots: None, left: vec![("daily budget", usd("0.05"))] });
+    form.set_limits(Limits { slots: None, left: vec![("daily budget", usd("0.05"))], storage: None });
     for _ in 0..3 {
         assert_eq!(press(&mut form, KeyCode::Enter), FormOutcome::Nothing);
     }
     assert!(shown(&mut form, 80, 24).contains("$0.06 exceeds the daily budget: $0.05 left"));
-    form.set_limits(Limits { slots: None, left: vec![("daily budget", usd("0.06"))] });
+    form.set_limits(Limits { slots: None, left: vec![("daily budget", usd("0.06"))], storage: None });
     press(&mut form, KeyCode::Enter);
     assert!(matches!(press(&mut form, KeyCode::Enter), FormOutcome::Submit(jobs) if jobs.len() == 2));
+}
+
+#[test]
+fn matrix_is_checked_by_what_it_reserves() {
+    let mut form = empty();
+    type_text(&mut form, "a {fox|owl}");
+    control(&mut form, 't');
+    let usd = |text: &str| text.parse::<Usd>().unwrap();
+    let mut with = |left: &str, storage: &str| {
+        let (left, storage) = (vec![("daily budget", usd(left))], Some(usd(storage)));
+        form.set_limits(Limits { slots: None, left, storage });
+        shown(&mut form, 100, 24)
+    };
+    // Without a size the provider chooses one, so the submits reserve more than the likely price.
+    let text = with("0.06", "0");
+    assert!(text.contains("up to $0.15 exceeds the daily budget: $0.06 left"), "{text}");
+    let text = with("0.15", "0.01");
+    assert!(text.contains("up to $0.17 exceeds the daily budget: $0.15 left"), "{text}");
+    assert!(with("0.17", "0.01").contains("~$0.06 for 2 images"));
 }
 
 #[test]

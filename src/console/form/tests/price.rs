@@ -43,9 +43,13 @@ fn price_before_a_submit_is_never_cut() {
 fn exceeded_cap_is_in_the_price_line() {
     let mut form = empty();
     type_text(&mut form, "a {fox|owl}");
+    for side in ["width", "height"] {
+        go_to(&mut form, side);
+        type_text(&mut form, "1024");
+    }
     control(&mut form, 't');
     let left = "0.054".parse().unwrap();
-    form.set_limits(Limits { slots: None, left: vec![("daily budget", left)] });
+    form.set_limits(Limits { slots: None, left: vec![("daily budget", left)], storage: None });
     let price_line = |text: String| text.lines().nth_back(1).unwrap().to_owned();
     let line = price_line(shown(&mut form, 80, 24));
     assert!(line.contains("$0.060 exceeds the daily budget: $0.054 left"), "{line}");
@@ -60,11 +64,15 @@ fn cap_that_holds_a_job_is_in_the_price_line() {
     type_text(&mut form, "5");
     let price_line =
         |form: &mut Form, width, height| shown(form, width, height).lines().nth_back(1).unwrap().to_owned();
-    let set_left = |form: &mut Form, left: &str| {
-        form.set_limits(Limits { slots: None, left: vec![("daily budget", left.parse().unwrap())] });
+    let set_limits = |form: &mut Form, left: &str, storage: &str| {
+        let (left, storage) = (vec![("daily budget", left.parse().unwrap())], storage.parse().ok());
+        form.set_limits(Limits { slots: None, left, storage });
     };
+    let set_left = |form: &mut Form, left: &str| set_limits(form, left, "0");
     set_left(&mut form, "0.15");
     assert!(!price_line(&mut form, 80, 24).contains("budget"), "they fit");
+    set_limits(&mut form, "0.15", "0.001");
+    assert!(price_line(&mut form, 80, 24).contains("the daily budget has $0.15 left"), "with their storage not");
     set_left(&mut form, "0.14");
     let line = price_line(&mut form, 80, 24);
     assert!(line.contains("~$0.15 for 5 images · the daily budget has $0.14 left: jobs over it are held"), "{line}");
