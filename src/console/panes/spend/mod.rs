@@ -59,10 +59,9 @@ fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
             rows.push(Row { rank: 6, line: Line::styled(format!("nothing today; last {span}:"), theme.dim) });
         }
         rows.extend(bars(report, width, theme));
-        rows.push(Row {
-            rank: if costs_view::is_certain(&costs.month) { 9 } else { 2 },
-            line: beside(&costs.month, width, theme),
-        });
+        if !costs_view::is_certain(&costs.month) {
+            rows.push(Row { rank: 2, line: beside(&costs.month, width, theme) });
+        }
     }
     if let Some(credits) = costs.credits {
         rows.push(Row { rank: 5, line: Line::styled(format!("{} credit left", credits.display()), theme.dim) });
@@ -121,18 +120,19 @@ fn bars(report: &CostReport, width: usize, theme: &Theme) -> Vec<Row> {
 
 /// `30 d may be billed $0.12 · 3 unpriced`: money that is not in the total of 30 days. An amount is whole or absent.
 fn beside(report: &CostReport, width: usize, theme: &Theme) -> Line<'static> {
-    let amount = (report.unknown_usd + report.unconfirmed_usd).display();
-    let unpriced =
-        if report.unpriced_count > 0 { format!(" · {} unpriced", report.unpriced_count) } else { String::new() };
+    let usd = report.unknown_usd + report.unconfirmed_usd;
+    let amount = (usd != Usd::ZERO).then(|| usd.display());
+    let unpriced = (report.unpriced_count > 0).then(|| format!("{} unpriced", report.unpriced_count));
+    let parts: Vec<String> = amount.into_iter().chain(unpriced).collect();
+    let (all, first) = (parts.join(" · "), parts.first().cloned().unwrap_or_default());
     let forms = [
-        format!("30 d may be billed as well {amount}{unpriced}"),
-        format!("30 d may be billed {amount}{unpriced}"),
-        format!("30 d may be billed {amount}"),
-        format!("may be billed {amount}"),
+        format!("30 d may be billed as well {all}"),
+        format!("30 d may be billed {all}"),
+        format!("30 d may be billed {first}"),
+        format!("may be billed {first}"),
         String::new(),
     ];
-    let style = if costs_view::is_certain(report) { theme.dim } else { theme.warning };
-    Line::styled(format::fitting(forms, width), style)
+    Line::styled(format::fitting(forms, width), theme.warning)
 }
 
 #[cfg(test)]

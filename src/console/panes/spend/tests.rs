@@ -102,6 +102,25 @@ fn nothing_today_falls_back_to_the_month() {
 }
 
 #[test]
+fn certain_spending_has_no_uncertain_line() {
+    let mut costs = costs(true);
+    (costs.month.unknown_usd, costs.month.unconfirmed_usd) = (Usd::ZERO, Usd::ZERO);
+    assert!(shown(Some(&costs), 50, 9).contains("│ 30 d may be billed as well 3 unpriced "), "of unknown amount");
+    costs.month.unpriced_count = 0;
+    insta::assert_snapshot!(shown(Some(&costs), 50, 9), @r#"
+    ╭ Spend ── simulated · days in UTC ──────────────╮
+    │ today $1.285   7 d $8.100   30 d $31.000       │
+    │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━━ $0.930 │
+    │ flux-2-max  ━━━━━━━━                    $0.280 │
+    │ flux-dev    ━━                          $0.075 │
+    │                                                │
+    │                                                │
+    │                                                │
+    ╰────────────────────────────────────────────────╯
+    "#);
+}
+
+#[test]
 fn spend_before_data_and_before_charges() {
     insta::assert_snapshot!(shown(None, 50, 4), @r#"
     ╭ Spend ── days in UTC ──────────────────────────╮
