@@ -2,7 +2,7 @@
 //!
 //! A directive stands anywhere in the prompt: `[sim:moderated]`. `*N` says how often: `[sim:503*2]` spoils the first two
 //! submits of that model, prompt and seed and lets the third pass; counts are forgotten when the simulator restarts. Several
-//! directives work together, and a word that is not in this table does nothing. The flag `--fault WORD=PROBABILITY`
+//! directives work together. A submit whose prompt has a word that is not in this table is answered 422. The flag `--fault WORD=PROBABILITY`
 //! (`--fault moderated=0.1`, repeatable) does the same to a part of all submits: which ones depends only on `--fault-seed`, model,
 //! prompt, seed, and how often the same was requested before, so that a run can be repeated.
 //!
@@ -48,7 +48,7 @@ pub(super) use fault_plan::FaultPlan;
 pub use kind::FaultKind;
 pub(super) use kind::FaultStage;
 
-/// A flag that names no fault.
+/// A flag or a directive that names no fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFault {
     /// Not of the form `WORD=PROBABILITY`.
@@ -57,9 +57,16 @@ pub enum InvalidFault {
     /// No such fault.
     #[error("unknown fault '{0}'; use one of: {words}", words = FaultKind::words().collect::<Vec<_>>().join(", "))]
     Kind(String),
+    /// A directive without a closing bracket, or with an invalid count.
+    #[error("'[sim:{0}]' is not a directive of the form [sim:WORD] or [sim:WORD*N]")]
+    Directive(String),
     /// Not between 0 and 1.
     #[error("'{0}' is not a probability between 0 and 1")]
     Probability(String),
+}
+
+fn shown(text: &str) -> String {
+    sanitize_line(text, 40)
 }
 
 /// What goes wrong by itself, and how often.
@@ -73,7 +80,6 @@ pub struct Faults {
 impl Faults {
     /// Reads one `--fault` flag: `moderated=0.1`.
     pub fn parse_flag(text: &str) -> Result<(FaultKind, f64), InvalidFault> {
-        let shown = |text: &str| sanitize_line(text, 40);
         let (word, probability) = text.split_once('=').ok_or_else(|| InvalidFault::Form(shown(text)))?;
         let kind = FaultKind::from_word(word.trim()).ok_or_else(|| InvalidFault::Kind(shown(word)))?;
         match probability.trim().parse::<f64>() {

@@ -31,6 +31,21 @@ async fn submit_faults_strike_as_counted() {
 }
 
 #[tokio::test]
+async fn unknown_directive_is_rejected() {
+    let (_running, api) = Api::of(instant()).await;
+    for (prompt, part) in [
+        ("a fox [sim:bogus]", "unknown fault 'bogus'; use one of: 429, "),
+        ("a fox [sim:503*often]", "'[sim:503*often]' is not a directive"),
+    ] {
+        let refused = body_of(api.submit("flux-2-pro", &small(prompt)).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+        let detail = &refused["detail"][0];
+        assert_eq!(detail["loc"], json!(["body", "prompt"]), "{refused}");
+        assert!(detail["msg"].as_str().unwrap().contains(part), "{refused}");
+    }
+    assert_eq!(api.bill().await["count"], 0);
+}
+
+#[tokio::test]
 async fn lost_reply_is_billed_dropped_request_is_not() {
     let (_running, api) = Api::of(instant()).await;
     for (prompt, billed) in [("[sim:request-dropped]", 0), ("[sim:reply-lost]", 1)] {

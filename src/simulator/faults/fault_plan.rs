@@ -1,6 +1,6 @@
 //! The faults of one submit or ticket, read from its prompt or from the ledger, and when each one occurs.
 
-use super::{FaultKind, FaultStage};
+use super::{FaultKind, FaultStage, InvalidFault, shown};
 
 /// Faults with how often each strikes, in the order in which they were named.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,10 +15,20 @@ impl FaultPlan {
         Self(faults.collect())
     }
 
-    /// The directives in a prompt; words that are none are passed over.
+    /// The directives in a prompt that has only valid ones.
     pub fn in_prompt(prompt: &str) -> Self {
-        let directives = prompt.split("[sim:").skip(1).filter_map(|rest| Some(rest.split_once(']')?.0));
-        Self::new(directives.filter_map(read).take(MAX_DIRECTIVES))
+        Self::new(directives(prompt).flatten().filter_map(read).take(MAX_DIRECTIVES))
+    }
+
+    /// Errors: the first directive of the prompt that names no fault, or has no valid form.
+    pub fn check_prompt(prompt: &str) -> Result<(), InvalidFault> {
+        for directive in directives(prompt) {
+            let text = directive.map_err(|open| InvalidFault::Directive(shown(open)))?;
+            let word = text.split_once('*').map_or(text, |(word, _)| word).trim();
+            FaultKind::from_word(word).ok_or_else(|| InvalidFault::Kind(shown(word)))?;
+            read(text).ok_or_else(|| InvalidFault::Directive(shown(text)))?;
+        }
+        Ok(())
     }
 
     /// As `to_text` wrote it.
@@ -64,6 +74,11 @@ impl FaultPlan {
     }
 }
 
+/// What stands in the brackets of each directive. Errors: the rest of the prompt, where no bracket closes it.
+fn directives(prompt: &str) -> impl Iterator<Item = Result<&str, &str>> {
+    prompt.split("[sim:").skip(1).map(|rest| rest.split_once(']').map(|(text, _)| text).ok_or(rest))
+}
+
 /// `word` or `word*count`.
 fn read(directive: &str) -> Option<(FaultKind, u32)> {
     let (word, count) = match directive.split_once('*') {
@@ -85,6 +100,22 @@ mod tests {
         assert_eq!(found.to_text(), "503*2 slow*4294967295");
         assert_eq!(FaultPlan::from_text(&found.to_text()), found);
         assert!(FaultPlan::in_prompt("[sim:]] [sim [sim:*3] sim:lost").is_empty());
+    }
+
+    #[test]
+    fn unknown_directives_are_errors() {
+        for prompt in ["a fox", "[sim:503*2][sim: Slow ] [simple]", "[sim:lost]"] {
+            assert_eq!(FaultPlan::check_prompt(prompt), Ok(()), "{prompt}");
+        }
+        for (prompt, part) in [
+            ("a fox [sim:slow][sim:bogus]", "unknown fault 'bogus'; use one of: 429, "),
+            ("[sim:*3]", "unknown fault ''"),
+            ("[sim:429*x]", "'[sim:429*x]' is not a directive"),
+            ("snow [sim:truncated", "'[sim:truncated]' is not a directive"),
+        ] {
+            let error = FaultPlan::check_prompt(prompt).unwrap_err().to_string();
+            assert!(error.contains(part), "{prompt}: {error}");
+        }
     }
 
     #[test]

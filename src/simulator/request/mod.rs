@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
+use super::faults::FaultPlan;
 use super::images::Subject;
 use crate::catalog::{Catalog, Model};
 use crate::jobs::{ImageFormat, Spec};
@@ -80,6 +81,10 @@ pub(super) fn read(model: &Model, body: &[u8], random_seed: i64) -> Result<Image
             status: 422,
             detail: problems.iter().map(|problem| rejection::detail(model, &body, problem)).collect(),
         });
+    }
+    // A mistyped directive would let a test of a fault pass without the fault.
+    if let Err(error) = FaultPlan::check_prompt(&spec.prompt) {
+        return Err(Rejection::field("prompt", &error.to_string(), "value_error"));
     }
     let (width, height) = size::of_image(model, &spec, &images);
     let given_seed = spec.parameters.get("seed").and_then(Value::as_i64);
