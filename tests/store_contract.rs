@@ -69,6 +69,7 @@ macro_rules! store_contract {
             import::import_never_overwrites,
             import::entry_without_id_is_matched_by_content,
             import::native_job_imports_its_charges_in_any_order,
+            import::uncertain_charge_and_its_entry_count_once,
             import::entries_of_a_replaced_job_are_imported,
             import::imported_money_counts_toward_caps,
             import::imported_documents_export_unchanged,

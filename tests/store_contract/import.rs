@@ -235,6 +235,31 @@ pub async fn native_job_imports_its_charges_in_any_order(fixture: Fixture) {
     assert_eq!(lines, [("content_moderated", "0.08".to_owned(), 2), ("picture", "0.05".to_owned(), 2)]);
 }
 
+/// A job from before its submit of unknown outcome was answered, and the entry that the answer made.
+pub async fn uncertain_charge_and_its_entry_count_once(fixture: Fixture) {
+    for (name, entry_first) in [("job-first", false), ("entry-first", true)] {
+        let settled = generating(name, 0, Some("4"));
+        let mut unknown = submitting(name, 0, "worker", 60);
+        unknown.mark_submit_unknown("no answer", at(1)).unwrap();
+        let entries = encode_costs(&settled).into_iter();
+        let mut records: Vec<Record> = entries
+            .map(|entry| Record::Cost(Box::new(CostEntry::from_file(Some(&entry.id), entry.fields).unwrap())))
+            .collect();
+        records.insert(usize::from(entry_first), job_record(Some(name), with_native(encode_job(&unknown), &unknown)));
+        assert_eq!(records.len(), 2);
+        let (first, second) = records.split_at(1);
+        assert_eq!(import(&fixture.store, first).await, (1, 0, vec![]), "{name}");
+        for _ in 0..2 {
+            let (created, unchanged, refused) = import(&fixture.store, second).await;
+            assert_eq!((created, unchanged, refused.len()), (0, 0, 1), "{name}: {refused:?}");
+        }
+        assert_sums(&fixture.store).await;
+        assert_eq!(costs(&fixture.store, CostGrouping::Cause, true).await.count, 1 + u64::from(entry_first), "{name}");
+    }
+    let report = costs(&fixture.store, CostGrouping::Cause, true).await;
+    assert_eq!((report.total_usd, report.unconfirmed_usd), (usd("0.04"), usd("0.04")));
+}
+
 pub async fn imported_money_counts_toward_caps(fixture: Fixture) {
     assert_eq!(import(&fixture.store, &[cost_record(&charge("a", "0.90", 0))]).await.0, 1);
     let mut job = queued("b", 0);

@@ -68,6 +68,18 @@ pub fn encode_costs(job: &Job) -> Vec<CostEntry> {
         .collect()
 }
 
+/// The ids of the entries that the job's other charges become once they are certain.
+pub(crate) fn ids_of_uncertain(job: &Job) -> Vec<String> {
+    let uncertain = charges_of(job).into_iter().filter(|row| !row.is_cost());
+    uncertain.map(|row| charge_id(job.id.as_str(), row.attempt, row.service)).collect()
+}
+
+/// Why a job with an uncertain charge is not imported where an entry of that id is stored: both are one charge, and the entry is what
+/// became of it.
+pub(crate) fn certain_already(id: &str) -> String {
+    format!("entry {id} of its costs is certain in the store, the job's charge is not: the job is older than its entry")
+}
+
 /// The entries that stand for the charges of a job that is removed: each contains its cause, which only the job knew. Errors: one
 /// line, where a charge would be lost.
 pub(crate) fn encode_costs_of_removed(job: &Job) -> Result<Vec<CostEntry>, String> {

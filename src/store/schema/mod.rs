@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 pub use cost::CostEntry;
 pub use diff::difference;
-pub(crate) use encode::encode_costs_of_removed;
+pub(crate) use encode::{certain_already, encode_costs_of_removed, ids_of_uncertain};
 pub use encode::{encode_costs, encode_job, with_native};
 pub(crate) use job::canonical_job;
 pub use job::{Defaults, JobEntry};

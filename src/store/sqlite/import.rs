@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::StoreError;
 use super::super::schema::{
     Collection, CostEntry, ENTRY_OF_STORED_JOB, Fields, ImportOutcome, ImportedDocument, JobEntry, Record,
-    RemoveOutcome, canonical_job, difference, encode_costs,
+    RemoveOutcome, canonical_job, certain_already, difference, encode_costs, ids_of_uncertain,
 };
 use super::row::Row;
 use super::save::{self, Sequence};
@@ -79,6 +79,11 @@ fn job(
         let Some(stored) = stored_cost(connection, &own.id)? else { continue };
         if let ImportOutcome::Rejected(why) = judge(&stored, &own.canonical_fields()) {
             return Ok(ImportOutcome::Rejected(format!("entry {} of its costs differs: {why}", own.id)));
+        }
+    }
+    for id in ids_of_uncertain(&entry.job) {
+        if stored_cost(connection, &id)?.is_some() {
+            return Ok(ImportOutcome::Rejected(certain_already(&id)));
         }
     }
     if let Some(sequence) = sequence {

@@ -22,7 +22,8 @@ use crate::store::firestore::ledger::rollup::{self, Key};
 use crate::store::firestore::ledger::writes::{write_entries, write_rollups};
 use crate::store::firestore::{FirestoreStore, JOBS};
 use crate::store::schema::{
-    self, Collection, CostEntry, Fields, ImportOutcome, JobEntry, Record, charge_id, difference, encode_costs,
+    self, Collection, CostEntry, Fields, ImportOutcome, JobEntry, Record, certain_already, charge_id, difference,
+    encode_costs, ids_of_uncertain,
 };
 use crate::text::sanitize_line;
 
@@ -152,12 +153,14 @@ impl FirestoreStore {
             match record {
                 Record::Cost(entry) if entry.attempt.is_some() && JobId::new(entry.job_id.as_str()).is_ok() => {
                     names.insert(name(JOBS, &entry.job_id));
+                    names.insert(name(OPEN_CHARGES, &entry.id));
                 }
                 Record::Job(entry) if entry.is_native => {
                     for row in charges_of(&entry.job) {
                         names
                             .insert(name(collection_of(&row), &charge_id(entry.id.as_str(), row.attempt, row.service)));
                     }
+                    names.extend(ids_of_uncertain(&entry.job).iter().map(|id| name(COSTS, id)));
                 }
                 Record::Cost(_) | Record::Job(_) => {}
             }
@@ -190,6 +193,10 @@ impl FirestoreStore {
         }
         if existing.documents.contains_key(&name) {
             return compare(None, &canonical);
+        }
+        let open = self.shared.client.name(OPEN_CHARGES, &entry.id);
+        if !existing.jobs.contains_key(&entry.job_id) && existing.documents.contains_key(&open) {
+            return ImportOutcome::Rejected("an uncertain charge of that id is stored".to_owned());
         }
         let document = Document { name: name.clone(), fields: json::from_json(&entry.fields), ..Default::default() };
         let mut row = entry.row();
@@ -244,6 +251,13 @@ impl FirestoreStore {
     fn import_charges(&self, existing: &mut ExistingRecords, job: &Job) -> Result<Vec<String>, String> {
         let rows = charges_of(job);
         let own_entries = encode_costs(job);
+        let is_stored = |id: &String| {
+            let name = self.shared.client.name(COSTS, id);
+            existing.documents.contains_key(&name) || existing.charges.contains_key(&name)
+        };
+        if let Some(id) = ids_of_uncertain(job).iter().find(|id| is_stored(id)) {
+            return Err(certain_already(id));
+        }
         let mut missing = Vec::new();
         let (mut replaced, mut found) = (Vec::new(), Vec::new());
         for row in rows {
