@@ -247,7 +247,7 @@ mod tests {
 
     struct Bench {
         store: Arc<dyn Store>,
-        _folder: tempfile::TempDir,
+        folder: tempfile::TempDir,
     }
 
     impl Bench {
@@ -262,7 +262,7 @@ mod tests {
                 job
             };
             store.create((0..JOBS).map(job).collect()).await.unwrap();
-            Self { store, _folder: folder }
+            Self { store, folder }
         }
 
         async fn start(&self, action: BulkAction, start: BulkStart) -> BulkRecord {
@@ -574,7 +574,7 @@ mod tests {
             let record = bench.start(action, now()).await;
             // Its last batch: none of these jobs can be read.
             let all = record.batch(&*bench.store, JOBS).await.unwrap();
-            let database = rusqlite::Connection::open(bench._folder.path().join("darkroom.db")).unwrap();
+            let database = rusqlite::Connection::open(bench.folder.path().join("darkroom.db")).unwrap();
             for (id, _) in &all[2 * BATCH_SIZE..] {
                 database.execute("UPDATE jobs SET document = '{}' WHERE id = ?1", [id.as_str()]).unwrap();
             }
@@ -640,6 +640,27 @@ mod tests {
         for (old, new) in before.iter().zip(bench.jobs().await).filter(|(old, _)| old.id != begun.id) {
             assert_eq!((&old.stage, &old.attempts), (&new.stage, &new.attempts));
         }
+    }
+
+    #[tokio::test]
+    async fn interrupted_undo_is_shown_and_repeated() {
+        let bench = Bench::new().await;
+        let record = bench.start(BulkAction::Tag(TagEdit::parse("cover").unwrap()), now()).await;
+        bench.run("w1", &record.id).await.unwrap();
+        // A process that dies between the mark and the record of its undo.
+        let mut marked = bench.store.shared_record("bulk", &record.id).await.unwrap().unwrap();
+        marked.body["undone_by"] = "never-recorded".into();
+        bench.store.put_shared_record(marked).await.unwrap();
+        let progress = async || {
+            let records = BulkRecord::newest(&*bench.store, 10).await.unwrap();
+            let undone = records.iter().find(|known| known.id == record.id).unwrap();
+            undone.undo_progress(&records, Utc::now())
+        };
+        assert_eq!(progress().await, Some("undo interrupted: undo it again"));
+        let undo = bench.undo(&record.id).await;
+        assert_eq!(progress().await, Some("undo under way"));
+        assert_eq!(bench.run("w2", &undo.id).await.unwrap().record.changed, 120);
+        assert_eq!(progress().await, Some("undone"));
     }
 
     #[tokio::test]

@@ -119,9 +119,15 @@ fn ended_action_is_undone_after_a_question() {
     );
     done.undone_by = Some("2".to_owned());
     harness.event(Event::BulkActions(vec![done.clone()]));
-    assert!(harness.frame().contains("done, 240 changed, undone"), "{}", harness.frame());
+    assert!(harness.frame().contains("done, 240 changed, undo interrupted: undo it again"), "{}", harness.frame());
+    assert_eq!(sends(&harness.keys("u")), [&plan], "its process died before the undo was recorded");
+    harness.event(Event::BulkPlanned(Err("later".to_owned())));
     let mut undo = record("ada@studio");
     "2".clone_into(&mut undo.id);
+    undo.state = BulkState::Done;
+    harness.event(Event::BulkActions(vec![undo.clone(), done.clone()]));
+    assert!(harness.frame().contains("done, 240 changed, undone"), "{}", harness.frame());
+    undo.state = BulkState::Running;
     undo.starts_at = harness.now + Duration::seconds(4);
     undo.action = BulkAction::Undo { of: "1".to_owned(), action: BulkAction::Retry.into() };
     harness.event(Event::BulkActions(vec![undo, done]));

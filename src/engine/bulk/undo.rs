@@ -101,10 +101,13 @@ impl BulkRecord {
         !self.is_open() && self.lease.as_ref().is_some_and(|lease| lease.until > now)
     }
 
-    /// How far its undo is, by the other records that are known; `None` where there is no undo.
+    /// How far its undo is, by the other records, which include every newer one; `None` where there is no undo.
     pub fn undo_progress(&self, records: &[Self], now: DateTime<Utc>) -> Option<&'static str> {
         let by = self.undone_by.as_ref()?;
-        let Some(undo) = records.iter().find(|record| record.id == *by) else { return Some("undone") };
+        let Some(undo) = records.iter().find(|record| record.id == *by) else {
+            // The process died before it recorded the undo: no worker knows of it.
+            return Some("undo interrupted: undo it again");
+        };
         match undo.state {
             BulkState::Stopped if undo.position == 0 => None,
             BulkState::Stopped => Some("undone in part"),
