@@ -4,11 +4,11 @@ use bytes::Bytes;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::panes::image::ImageMessage;
-use crate::catalog::{InputSizes, SpecError};
+use crate::catalog::{Catalog, InputSizes, SpecError};
 use crate::console::notices::Notice;
 use crate::console::notifications::Notification;
 use crate::console::saved::{Preset, Presets, SavedView};
-use crate::engine::{Command, Event};
+use crate::engine::{Command, Event, NewJob, RetryPrice};
 use crate::jobs::{JobId, Spec};
 use crate::telemetry::logging::LogRecord;
 
@@ -45,6 +45,8 @@ pub enum Message {
     EffectDone(Notice),
     /// The sizes of the input images that a form asked for, and which files cannot be read.
     InputsMeasured(Spec, InputSizes, Vec<SpecError>),
+    /// The price of requests for which the console asked.
+    RequestsPriced(PricedRequests),
     /// The terminal reported a light background.
     LightBackground,
     /// How many bytes a second a slow line takes; `None` where the line is fast.
@@ -94,6 +96,8 @@ pub enum Effect {
     SearchLogs(JobId),
     /// Measure the input images of this spec, for its price.
     MeasureInputs(Spec),
+    /// Price these requests by their input images.
+    PriceRequests(Vec<NewJob>),
     /// Open this context when the console has ended.
     SwitchContext(NextContext),
     /// Give the terminal back, stop this process until it is continued.
@@ -124,6 +128,30 @@ pub enum ExitReason {
     EngineClosed,
     /// The engine could not be started.
     EngineNotStarted,
+}
+
+/// Requests with their price.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PricedRequests {
+    /// The requests.
+    pub requests: Vec<NewJob>,
+    /// What they cost together.
+    pub price: RetryPrice,
+    /// Whether the size of every input image is known.
+    pub is_measured: bool,
+}
+
+impl PricedRequests {
+    /// Reads the files that are input images: run it where blocking is allowed, unless there are none.
+    pub fn of(requests: Vec<NewJob>, catalog: &Catalog) -> Self {
+        let (mut price, mut is_measured) = (RetryPrice::default(), true);
+        for NewJob { spec, .. } in &requests {
+            let sizes = catalog.measure_inputs(spec);
+            is_measured &= catalog.has_sizes(spec, &sizes);
+            price.add_new_sized(spec, &sizes, catalog);
+        }
+        Self { requests, price, is_measured }
+    }
 }
 
 /// How the console ended, and what is opened next.

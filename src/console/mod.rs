@@ -36,7 +36,7 @@ mod widgets;
 
 pub use app::App;
 pub use keymap::KeyMap;
-pub use message::{ConsoleEnd, Effect, ExitReason, LeftJobs, Message, NextContext};
+pub use message::{ConsoleEnd, Effect, ExitReason, LeftJobs, Message, NextContext, PricedRequests};
 pub use notifications::{NotifyOptions, NotifyWays};
 pub use options::{ConsoleOptions, ThemeChoice};
 pub use overlays::contexts::ContextChoice;

@@ -590,6 +590,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn clone_with_another_input_size_is_left_out() {
+        let bench = Bench::new().await;
+        let path = bench.folder.path().join("in.png");
+        image::RgbImage::new(64, 64).save(&path).unwrap();
+        for number in 0..2 {
+            let mut job = bench.store.get(&JobId::new(format!("job-{number:04}")).unwrap()).await.unwrap().unwrap();
+            job.spec = job.spec.with("input_image", path.to_str().unwrap());
+            bench.store.save(Save::new(&job)).await.unwrap();
+        }
+        let edit = SpecEdit::parse("seed=7").unwrap();
+        let record = bench.start(BulkAction::Clone { edit, simulated: true }, now()).await;
+        image::RgbImage::new(2000, 2000).save(&path).unwrap();
+        let end = bench.run("w1", &record.id).await.unwrap();
+        assert_eq!((end.record.changed, end.record.unchanged), (118, 2), "they cost more than was confirmed");
+        assert_eq!(end.record.reasons, ["it changed after it was counted"]);
+    }
+
+    #[tokio::test]
     async fn tags_are_changed_and_can_be_undone() {
         let bench = Bench::new().await;
         let record = bench.start(BulkAction::Tag(TagEdit::parse("cover").unwrap()), now()).await;

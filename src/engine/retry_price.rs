@@ -1,6 +1,6 @@
 //! What a retry may cost, for the question before it: the same facts in the console and on the command line.
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, InputSizes};
 use crate::costs::{Estimate, Usd};
 use crate::jobs::{BillingStatus, FailureCode, Job, RetryKind, Spec, Stage};
 use crate::text::format;
@@ -56,15 +56,13 @@ impl RetryPrice {
 
     /// Adds a new job. Reads files.
     pub fn add_new(&mut self, spec: &Spec, catalog: &Catalog) {
-        self.jobs += 1;
-        self.add_submit(spec, catalog);
+        self.add_new_sized(spec, &catalog.measure_inputs(spec), catalog);
     }
 
-    /// Adds a new job whose input images are not measured: each counts as one megapixel, and at most as the largest that its model
-    /// takes.
-    pub fn add_unmeasured(&mut self, spec: &Spec, catalog: &Catalog) {
+    /// Adds a new job with what is known of the sizes of its input images.
+    pub fn add_new_sized(&mut self, spec: &Spec, sizes: &InputSizes, catalog: &Catalog) {
         self.jobs += 1;
-        self.add_estimate(&catalog.estimate(spec));
+        self.add_estimate(&catalog.estimate_sized(spec, sizes));
     }
 
     fn add_submit(&mut self, spec: &Spec, catalog: &Catalog) {

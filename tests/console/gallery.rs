@@ -5,7 +5,8 @@ use std::io::Cursor;
 use bytes::Bytes;
 use chrono::Duration;
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use darkroom::console::{App, Effect, ImagesMode, Message};
+use darkroom::catalog::Catalog;
+use darkroom::console::{App, Effect, ImagesMode, Message, PricedRequests};
 use darkroom::engine::{Command, CommandKind, CommandOutcome, Event, NewJob};
 use darkroom::jobs::{Job, JobId};
 use ratatui::Terminal;
@@ -138,11 +139,29 @@ fn new_seed_names_the_bound_of_input_images() {
     harness.event(Event::Jobs(vec![job.into()]));
     harness.keys("/boat");
     harness.press(KeyCode::Enter);
-    assert_eq!(sent(&harness.keys("S1")), [] as [&Command; 0]);
+    let effects = harness.keys("S1");
+    assert_eq!(sent(&effects), [] as [&Command; 0]);
+    let [Effect::PriceRequests(requests)] = &effects[..] else { panic!("{effects:?}") };
+    let requests = requests.clone();
+    // The file is missing.
+    harness.send(Message::RequestsPriced(PricedRequests::of(requests.clone(), Catalog::builtin())));
     let frame = harness.frame();
-    for part in ["1 job: costs $0.045, at", "$0.33.", "Input images are counted as one megapixel each"] {
+    for part in ["1 job: costs $0.045, at", "$0.33.", "Images of unknown size count as one megapixel each"] {
         assert!(frame.contains(part), "{part}: {frame}");
     }
+    harness.press(KeyCode::Esc);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.png");
+    image::RgbImage::new(2000, 2000).save(&path).unwrap();
+    let mut measured = requests.clone();
+    measured[0].spec = measured[0].spec.clone().with("input_image", path.to_str().unwrap());
+    harness.send(Message::RequestsPriced(PricedRequests::of(measured, Catalog::builtin())));
+    let frame = harness.frame();
+    assert!(frame.contains("1 job: costs $0.09.") && !frame.contains("Images of unknown size"), "{frame}");
+    harness.press(KeyCode::Esc);
+    harness.keys("/");
+    harness.send(Message::RequestsPriced(PricedRequests::of(requests, Catalog::builtin())));
+    assert!(harness.frame().contains("Nothing was requested: close this first"), "{}", harness.frame());
 }
 
 #[test]

@@ -7,13 +7,13 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{App, NO_EFFECT};
 use crate::console::keymap::Action;
-use crate::console::message::Effect;
+use crate::console::message::{Effect, PricedRequests};
 use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::compare::{Compare, MAX_JOBS};
 use crate::console::overlays::gallery::Gallery;
 use crate::costs::Usd;
-use crate::engine::{Command, NewJob, RetryPrice};
+use crate::engine::{Command, NewJob};
 use crate::jobs::filter::{Condition, Filter, JobStatus};
 use crate::jobs::{Job, StageName};
 use crate::text::format;
@@ -145,18 +145,35 @@ impl App {
                 format!("Cannot request this again: {error} · {} clones it for editing", self.key(Action::Clone));
             return self.notify(NO_EFFECT, text);
         }
-        let question = (!self.simulated).then(|| {
-            let mut price = RetryPrice::default();
-            for request in &requests {
-                price.add_unmeasured(&request.spec, self.catalog);
-            }
-            let mut facts = vec![format!("This spends real money: {}.", price.line())];
-            if requests.iter().any(|request| self.catalog.has_inputs(&request.spec)) {
-                facts.push("Input images are counted as one megapixel each, and at most as the largest.".to_owned());
-            }
-            (format!("Request {} with new seeds?", format::count(requests.len(), "more image")), facts)
-        });
-        self.send_or_confirm(Command::Submit(requests), question, None);
+        if self.simulated {
+            self.send_or_confirm(Command::Submit(requests), None, None);
+        } else if requests.iter().any(|request| self.catalog.has_inputs(&request.spec)) {
+            // The price depends on files, which are read in the background.
+            self.effects.push(Effect::PriceRequests(requests));
+        } else {
+            let priced = PricedRequests::of(requests, self.catalog);
+            self.confirm_requests(priced);
+        }
+    }
+
+    /// Takes in the price of requests with input images.
+    pub(super) fn on_requests_priced(&mut self, priced: PricedRequests) {
+        // A question must not open under keys that are meant for something else.
+        let context = self.input_context();
+        if context.is_question() || context.takes_text() {
+            return self.notify(NO_EFFECT, "Nothing was requested: close this first, then request again");
+        }
+        self.confirm_requests(priced);
+    }
+
+    fn confirm_requests(&mut self, priced: PricedRequests) {
+        let PricedRequests { requests, price, is_measured } = priced;
+        let mut facts = vec![format!("This spends real money: {}.", price.line())];
+        if !is_measured {
+            facts.push("Images of unknown size count as one megapixel each, and at most as the largest.".to_owned());
+        }
+        let question = format!("Request {} with new seeds?", format::count(requests.len(), "more image"));
+        self.send_or_confirm(Command::Submit(requests), Some((question, facts)), None);
     }
 
     fn with_new_seed(&self, job: &Job) -> NewJob {

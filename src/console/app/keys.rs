@@ -4,6 +4,7 @@ use chrono::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::{App, NO_EFFECT};
+use crate::catalog::{InputSizes, SpecError};
 use crate::console::costs_view;
 use crate::console::form::{Draft, FormOutcome, Limits};
 use crate::console::keymap::{self, Action, Chord};
@@ -13,7 +14,7 @@ use crate::console::overlays::Overlay;
 use crate::console::overlays::queue_menu::MenuKey;
 use crate::console::saved::{self, Presets};
 use crate::engine::{Command, NewJob};
-use crate::jobs::JobId;
+use crate::jobs::{JobId, Spec};
 
 /// The least time between a question about money or many jobs and its answer.
 const MIN_ANSWER_DELAY: Duration = Duration::milliseconds(150);
@@ -159,6 +160,14 @@ impl App {
         });
         let storage = costs.and_then(|costs| costs.storage_bound);
         Limits { slots: self.status.slots.map(|(_, total)| total), left: left.collect(), storage }
+    }
+
+    /// Takes in the sizes of the input images of the form, and which files cannot be read.
+    pub(super) fn on_inputs_measured(&mut self, spec: &Spec, sizes: InputSizes, unreadable: Vec<SpecError>) {
+        if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
+            form.on_measured(spec, sizes, unreadable);
+            self.dirty = true;
+        }
     }
 
     /// The presets as they are in the file now.

@@ -303,12 +303,8 @@ impl App {
             Message::Written => {}
             Message::Presets(presets) => self.on_presets(presets),
             Message::EffectDone(notice) => self.notify(notice.level, notice.text),
-            Message::InputsMeasured(spec, sizes, unreadable) => {
-                if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
-                    form.on_measured(&spec, sizes, unreadable);
-                    self.dirty = true;
-                }
-            }
+            Message::InputsMeasured(spec, sizes, unreadable) => self.on_inputs_measured(&spec, sizes, unreadable),
+            Message::RequestsPriced(priced) => self.on_requests_priced(priced),
             Message::LightBackground => {
                 if let Some(light) = self.light_theme.take() {
                     self.theme = light;

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::catalog::Catalog;
-use crate::console::message::{Kept, Message};
+use crate::console::message::{Kept, Message, PricedRequests};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::saved::ConsoleFiles;
+use crate::engine::NewJob;
 use crate::fs::write_new;
 use crate::jobs::Spec;
 use crate::text;
@@ -40,6 +41,11 @@ impl BackgroundTasks {
                 (Catalog::builtin().measure_inputs(&spec), Catalog::builtin().unreadable_inputs(&spec));
             Message::InputsMeasured(spec, sizes, unreadable)
         });
+    }
+
+    /// Prices requests by their input images.
+    pub fn price(&mut self, requests: Vec<NewJob>) {
+        self.tasks.spawn_blocking(move || Message::RequestsPriced(PricedRequests::of(requests, Catalog::builtin())));
     }
 
     /// Writes what is kept for the next start. Only presets are reported: the loss of the others costs no work.

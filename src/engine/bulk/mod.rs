@@ -267,7 +267,7 @@ impl BulkPlan {
         Ok(plan)
     }
 
-    /// Prices jobs by their input images: these may be files.
+    /// Prices jobs by their input images, which may be files. Clones get their fingerprints by the same sizes.
     async fn add_price(&mut self, jobs: Vec<Job>, simulated: &mut RetryPrice) -> Result<(), StoreError> {
         if jobs.is_empty() {
             return Ok(());
@@ -275,26 +275,32 @@ impl BulkPlan {
         let (mut real, mut free, action) =
             (std::mem::take(&mut self.price), std::mem::take(simulated), self.action.clone());
         let add = move || {
+            let (catalog, mut fingerprints) = (Catalog::builtin(), Vec::new());
             for job in &jobs {
                 match &action {
                     BulkAction::Clone { edit, simulated } => {
                         let price = if *simulated { &mut free } else { &mut real };
-                        if let Ok(clone) = edit.clone_of(job) {
-                            price.add_new(&clone.spec, Catalog::builtin());
-                        }
+                        let fingerprint = edit.clone_of(job).map_or(0, |clone| {
+                            let sizes = catalog.measure_inputs(&clone.spec);
+                            price.add_new_sized(&clone.spec, &sizes, catalog);
+                            clone_fingerprint(&clone.spec, &sizes, catalog)
+                        });
+                        fingerprints.push(fingerprint);
                     }
                     BulkAction::Undo { .. } => {
                         let price = if job.simulated { &mut free } else { &mut real };
-                        price.add_new(&job.spec, Catalog::builtin());
+                        price.add_new(&job.spec, catalog);
                     }
-                    _ if job.simulated => free.add(job, Catalog::builtin()),
-                    _ => real.add(job, Catalog::builtin()),
+                    _ if job.simulated => free.add(job, catalog),
+                    _ => real.add(job, catalog),
                 }
             }
-            (real, free)
+            (real, free, fingerprints)
         };
         let added = tokio::task::spawn_blocking(add).await;
-        (self.price, *simulated) = added.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let fingerprints;
+        (self.price, *simulated, fingerprints) = added.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        self.fingerprints.extend(fingerprints);
         Ok(())
     }
 
@@ -311,7 +317,10 @@ impl BulkPlan {
             self.maybe_billed += 1;
         } else {
             self.ids.push(job.id.clone());
-            self.fingerprints.push(self.action.fingerprint(job));
+            // The source of a clone may run, be approved or be tagged meanwhile: it is compared by the clone, which is priced below.
+            if !matches!(self.action, BulkAction::Clone { .. }) {
+                self.fingerprints.push(fingerprint(job));
+            }
             self.generating += usize::from(job.stage_name() == StageName::Generating);
             if let BulkAction::Clone { simulated, .. } = &self.action {
                 self.real += usize::from(!simulated);

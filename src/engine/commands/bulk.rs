@@ -124,9 +124,11 @@ impl OperatorCommands {
                 Ok(job) => job.ok_or_else(|| "job not found".to_owned()),
                 Err(error) => Err(rejection(error)?),
             };
-            let request = job.and_then(|job| edit.clone_of(&job));
-            let is_as_counted = |new: &NewJob| clone_fingerprint(&new.spec, Catalog::builtin()) == counted;
-            let request = request.and_then(|new| if is_as_counted(&new) { Ok(new) } else { Err(CHANGED.to_owned()) });
+            let request = match job.and_then(|job| edit.clone_of(&job)) {
+                Ok(new) if fingerprint_of_clone(&new).await? == counted => Ok(new),
+                Ok(_) => Err(CHANGED.to_owned()),
+                Err(why) => Err(why),
+            };
             let request = match request {
                 Ok(request) => request,
                 // A batch that is repeated after a crash finds what it created, whatever the source is now.
@@ -160,6 +162,16 @@ impl OperatorCommands {
 
 /// Why a job is left alone.
 const CHANGED: &str = "it changed after it was counted";
+
+/// The fingerprint of a clone, by the sizes that its input images have now.
+async fn fingerprint_of_clone(new: &NewJob) -> Result<i64, StoreError> {
+    let (catalog, spec) = (Catalog::builtin(), new.spec.clone());
+    let compute = move || clone_fingerprint(&spec, &catalog.measure_inputs(&spec), catalog);
+    if !catalog.has_inputs(&new.spec) {
+        return Ok(compute());
+    }
+    tokio::task::spawn_blocking(compute).await.map_err(|error| StoreError::Unavailable(error.to_string()))
+}
 
 fn clone_id(action: &str, source: &JobId) -> JobId {
     let digest = Sha256::digest(format!("{action}/{}", source.as_str()));

@@ -21,6 +21,7 @@ impl EventLoop {
                 Effect::Copy(text) => self.write(CopyToClipboard::to_clipboard_from(text)),
                 Effect::Open(address) => self.background.open(address),
                 Effect::MeasureInputs(spec) => self.background.measure(spec),
+                Effect::PriceRequests(requests) => self.background.price(requests),
                 Effect::Save { name, bytes } => match std::env::current_dir() {
                     Ok(folder) => self.background.save(folder, name, bytes),
                     Err(error) => self.report_failure(format!("could not save {name}: {error}")),
