@@ -41,7 +41,7 @@ pub struct AuditEntry {
     pub note: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Body {
     from: String,
     action: String,
@@ -63,23 +63,62 @@ impl Operator {
         note: Option<&str>,
         now: DateTime<Utc>,
     ) {
-        let body = Body {
-            from: self.from.to_owned(),
-            action: action.to_owned(),
-            count: jobs.len() as u64,
-            jobs: jobs.iter().take(MAX_IDS).map(|id| id.as_str().to_owned()).collect(),
-            note: note.map(|note| sanitize_line(note, 200)),
-        };
-        let written = match serde_json::to_value(body) {
-            Ok(body) => {
-                let id = format!("{}-{:08x}", now.timestamp_micros(), rand::random::<u32>());
-                store.put_shared_record(SharedRecord::new(KIND, &id, now.trunc_subsecs(6), &self.by, body)).await
-            }
-            Err(error) => Err(StoreError::Unusable(error.to_string())),
-        };
-        if let Err(error) = written {
+        if let Err(error) = self.begin(action, note, now).add(store, jobs).await {
             tracing::warn!(%error, action, jobs = jobs.len(), "operator command not recorded");
         }
+    }
+
+    /// The record of a command that changes jobs batch by batch. Nothing is written before the first batch.
+    pub(super) fn begin(&self, action: &str, note: Option<&str>, now: DateTime<Utc>) -> AuditRecord {
+        AuditRecord {
+            id: format!("{}-{:08x}", now.timestamp_micros(), rand::random::<u32>()),
+            revision: 0,
+            at: now.trunc_subsecs(6),
+            by: self.by.clone(),
+            body: Body {
+                from: self.from.to_owned(),
+                action: action.to_owned(),
+                count: 0,
+                jobs: Vec::new(),
+                note: note.map(|note| sanitize_line(note, 200)),
+            },
+        }
+    }
+}
+
+/// A record that grows with each batch of its command: kept with the batch, so that another process completes it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct AuditRecord {
+    id: String,
+    #[serde(skip)]
+    revision: u64,
+    at: DateTime<Utc>,
+    by: String,
+    body: Body,
+}
+
+impl AuditRecord {
+    /// Writes that the command changed these jobs, too.
+    pub(super) async fn add(&mut self, store: &dyn Store, jobs: &[JobId]) -> Result<(), StoreError> {
+        self.body.count += jobs.len() as u64;
+        let room = MAX_IDS.saturating_sub(self.body.jobs.len());
+        self.body.jobs.extend(jobs.iter().take(room).map(|id| id.as_str().to_owned()));
+        let body = serde_json::to_value(&self.body).map_err(|error| StoreError::Unusable(error.to_string()))?;
+        let record = SharedRecord::new(KIND, &self.id, self.at, &self.by, body);
+        self.revision = store.put_shared_record(SharedRecord { revision: self.revision, ..record }).await?;
+        Ok(())
+    }
+
+    /// The same for the jobs of a batch that was interrupted. `self` is the record before the batch: one that has grown since has
+    /// these jobs.
+    pub(super) async fn complete(mut self, store: &dyn Store, jobs: &[JobId]) -> Result<(), StoreError> {
+        let stored = store.shared_record(KIND, &self.id).await?;
+        let count = stored.as_ref().and_then(|stored| serde_json::from_value::<Body>(stored.body.clone()).ok());
+        if jobs.is_empty() || count.is_some_and(|body| body.count > self.body.count) {
+            return Ok(());
+        }
+        self.revision = stored.map_or(0, |stored| stored.revision);
+        self.add(store, jobs).await
     }
 }
 

@@ -3,7 +3,7 @@
 //! The jobs and images of a batch are written down before its first job is removed, and an image is removed after its job. So a crash
 //! leaves neither a job without its image nor an image that nothing knows of: the next run finishes what is written down. One run at a
 //! time: each write of the record requires the revision of the run's own last write, and the batch of another run is left to it until
-//! it is certain to have died.
+//! it is certain to have died. What operators did has one entry for each run, which grows with each batch.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Operator;
+use super::audit::AuditRecord;
 use crate::bucket::{Bucket, BucketError};
 use crate::jobs::{Job, JobId, ObjectName, StageName};
 use crate::store::{JobVersion, PageQuery, RemoveOutcome, SharedRecord, SortOrder, Store, StoreError};
@@ -94,6 +95,9 @@ struct Batch {
     /// Whether the run that wrote it has stopped: another one may finish it at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_abandoned: bool,
+    /// The run's entry of what operators did, as it was before the batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audit: Option<AuditRecord>,
 }
 
 /// The record of the batch, as the run has read or written it last.
@@ -141,23 +145,17 @@ impl Retention<'_> {
     /// Removes the finished jobs that have not changed since `before`, oldest first.
     pub async fn apply(&self, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<RetentionSummary, RetentionError> {
         let mut record = self.finish_interrupted(now).await?;
-        let mut removed = Vec::new();
-        let result = self.remove_pages(before, now, &mut record, &mut removed).await;
-        // Also what was removed before an error.
-        if !removed.is_empty() {
-            let note = format!("unchanged since {}", before.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
-            self.operator.record(self.store, "prune", &removed, Some(&note), now).await;
-        }
-        result
+        let note = format!("unchanged since {}", before.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+        let mut audit = self.operator.begin("prune", Some(&note), now);
+        self.remove_pages(before, now, &mut record, &mut audit).await
     }
 
-    /// Adds the jobs that it removes to `removed`.
     async fn remove_pages(
         &self,
         before: DateTime<Utc>,
         now: DateTime<Utc>,
         record: &mut BatchRecord,
-        removed: &mut Vec<JobId>,
+        audit: &mut AuditRecord,
     ) -> Result<RetentionSummary, RetentionError> {
         let mut run = Run::new(before, false);
         self.read_references(&MAY_READ, None, &mut run.referenced).await?;
@@ -170,7 +168,7 @@ impl Retention<'_> {
             for batch in entries.chunks(BATCH_SIZE) {
                 self.read_new_references(batch, now, &mut run.referenced).await?;
                 let batch: Vec<Entry> = batch.iter().filter(|entry| run.is_unread(entry)).cloned().collect();
-                let (done, kept) = self.remove(record, &batch, removed).await?;
+                let (done, kept) = self.remove(record, &batch, audit).await?;
                 for reason in kept {
                     run.keep(&reason);
                 }
@@ -187,21 +185,22 @@ impl Retention<'_> {
         &self,
         record: &mut BatchRecord,
         batch: &[Entry],
-        gone: &mut Vec<JobId>,
+        audit: &mut AuditRecord,
     ) -> Result<(Vec<Entry>, Vec<String>), RetentionError> {
-        let has_images = batch.iter().any(|entry| !entry.images.is_empty());
-        if !has_images {
-            return self.remove_recorded(batch, gone).await;
+        if batch.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
         }
-        self.write_batch(record, Batch { entries: batch.to_vec(), is_abandoned: false }).await?;
-        match self.remove_recorded(batch, gone).await {
+        let before = audit.clone();
+        let written = |is_abandoned| Batch { entries: batch.to_vec(), is_abandoned, audit: Some(before.clone()) };
+        self.write_batch(record, written(false)).await?;
+        match self.remove_recorded(batch, audit).await {
             Ok(outcome) => {
                 self.write_batch(record, Batch::default()).await?;
                 Ok(outcome)
             }
             Err(error) => {
                 // Where this fails as well, the next run waits.
-                let _ = self.write_batch(record, Batch { entries: batch.to_vec(), is_abandoned: true }).await;
+                let _ = self.write_batch(record, written(true)).await;
                 Err(error)
             }
         }
@@ -210,7 +209,7 @@ impl Retention<'_> {
     async fn remove_recorded(
         &self,
         batch: &[Entry],
-        gone: &mut Vec<JobId>,
+        audit: &mut AuditRecord,
     ) -> Result<(Vec<Entry>, Vec<String>), RetentionError> {
         let versions = batch.iter().map(|entry| JobVersion { id: entry.job.clone(), revision: entry.revision });
         let outcomes = self.store.remove_finished(versions.collect()).await?;
@@ -222,7 +221,9 @@ impl Retention<'_> {
                 RemoveOutcome::Missing => {}
             }
         }
-        gone.extend(removed.iter().map(|entry| entry.job.clone()));
+        if !removed.is_empty() {
+            audit.add(self.store, &ids(&removed)).await?;
+        }
         self.remove_images(&removed).await?;
         Ok((removed, kept))
     }
@@ -242,7 +243,7 @@ impl Retention<'_> {
             return Err(RetentionError::Busy);
         }
         // Before anything is removed, so that two runs do not finish it at once.
-        let taken = Batch { entries: batch.entries.clone(), is_abandoned: false };
+        let taken = Batch { entries: batch.entries.clone(), is_abandoned: false, audit: batch.audit.clone() };
         self.write_batch(&mut own, taken).await?;
         let mut gone = Vec::new();
         for entry in batch.entries {
@@ -252,6 +253,9 @@ impl Retention<'_> {
                 Ok(Some(_)) | Err(StoreError::Unreadable { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
+        }
+        if let Some(audit) = batch.audit {
+            audit.complete(self.store, &ids(&gone)).await?;
         }
         self.remove_images(&gone).await?;
         tracing::info!(jobs = gone.len(), "interrupted prune finished");
@@ -312,6 +316,10 @@ impl Retention<'_> {
             }
         }
     }
+}
+
+fn ids(entries: &[Entry]) -> Vec<JobId> {
+    entries.iter().map(|entry| entry.job.clone()).collect()
 }
 
 /// The file names of stored images that the job's parameters contain, in a path or a URL.

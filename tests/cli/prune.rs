@@ -15,6 +15,7 @@ use darkroom::store::sqlite::SqliteStore;
 use darkroom::store::{JobVersion, RemoveOutcome, Save, SharedRecord, Store};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::support::{TestEnv, ids, path_text, text};
 
@@ -145,7 +146,12 @@ fn interrupted_run_is_continued() {
             json!({"job": job, "images": [format!("generated-art/{name}")]})
         };
         let entries: Vec<Value> = jobs.iter().zip(&images).map(entry).collect();
-        let record = SharedRecord::new("retention", "batch", at, "ana@studio", json!({ "entries": entries }));
+        let audit = json!({
+            "id": "1-a", "at": at, "by": "ana@studio",
+            "body": {"from": "cli", "action": "prune", "count": 3, "jobs": ["a", "b", "c"]},
+        });
+        let body = json!({ "entries": entries, "audit": audit });
+        let record = SharedRecord::new("retention", "batch", at, "ana@studio", body);
         opened.put_shared_record(record).await.unwrap();
         let job = opened.get(&JobId::new(jobs[0].as_str()).unwrap()).await.unwrap().unwrap();
         let version = JobVersion { id: job.id, revision: job.revision };
@@ -157,6 +163,39 @@ fn interrupted_run_is_continued() {
     assert_eq!(done["jobs"], 0);
     assert_eq!(images.iter().map(|image| image.exists()).collect::<Vec<_>>(), [false, true]);
     assert_eq!(ids(&Value::Array(env.jobs())), jobs[1..]);
+    let entries = env.json(&["audit", "--json"]);
+    let entry = entries.as_array().unwrap().iter().find(|entry| entry["action"] == "prune").unwrap();
+    assert_eq!((&entry["by"], &entry["count"]), (&json!("ana@studio"), &json!(4)), "its entry is completed");
+    assert_eq!(entry["jobs"], json!(["a", "b", "c", jobs[0]]));
+}
+
+#[test]
+fn killed_run_is_in_the_audit() {
+    let env = TestEnv::new();
+    make_jobs(&env, "1", "a fox");
+    let reached = Arc::new(Notify::new());
+    let killed = reached.clone();
+    let hang = move |_| -> BoxFuture<'static, ()> {
+        reached.notify_one();
+        Box::pin(std::future::pending())
+    };
+    let done = prune_until(&env, hang, async move { killed.notified().await });
+    assert!(done.is_none(), "{done:?}");
+    let counts = || {
+        let entries = env.json(&["audit", "--json"]);
+        let entries = entries.as_array().unwrap().iter().filter(|entry| entry["action"] == "prune");
+        entries.map(|entry| entry["count"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(), [50], "its first batch");
+    // As it is a while later.
+    let opened = store(&env);
+    run(async {
+        let record = opened.shared_record("retention", "batch").await.unwrap().unwrap();
+        let at = record.at - TimeDelta::minutes(6);
+        opened.put_shared_record(SharedRecord { at, ..record }).await.unwrap();
+    });
+    assert_eq!(env.json(&["prune", "--older-than", "90d", "--yes", "--json"])["jobs"], 10);
+    assert_eq!(counts(), [10, 50], "no job is counted twice");
 }
 
 #[test]
@@ -221,6 +260,15 @@ fn prune_while(
     env: &TestEnv,
     on_delete: impl Fn(Arc<SqliteStore>) -> BoxFuture<'static, ()> + Send + Sync + 'static,
 ) -> Result<RetentionSummary, RetentionError> {
+    prune_until(env, on_delete, std::future::pending()).unwrap()
+}
+
+/// The same; `None` where it is killed before it is done.
+fn prune_until(
+    env: &TestEnv,
+    on_delete: impl Fn(Arc<SqliteStore>) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    killed: impl Future<Output = ()>,
+) -> Option<Result<RetentionSummary, RetentionError>> {
     let opened = Arc::new(store(env));
     run(async {
         let at = chrono::SubsecRound::trunc_subsecs(Utc::now(), 6) - TimeDelta::days(100);
@@ -231,7 +279,10 @@ fn prune_while(
         let operator = Operator { by: "ana@studio".to_owned(), from: "cli" };
         let retention = Retention { store: opened.as_ref(), bucket: &bucket, operator };
         let now = Utc::now();
-        retention.apply(now - TimeDelta::days(90), now).await
+        tokio::select! {
+            done = retention.apply(now - TimeDelta::days(90), now) => Some(done),
+            () = killed => None,
+        }
     })
 }
 
