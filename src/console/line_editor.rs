@@ -164,7 +164,8 @@ impl LineEditor {
             }
             end += grapheme.len();
         }
-        (self.text[start..end].to_owned(), cell)
+        // A field of a cloned job has the text of another program.
+        (text::sanitize_edited(&self.text[start..end]), cell)
     }
 }
 

@@ -11,6 +11,6 @@ mod template;
 pub use find::find_text;
 pub use fold::fold_for_search;
 pub use input::{EnteredText, entered_line, entered_text};
-pub use sanitize::{is_formula_start, sanitize_line, sanitize_text};
+pub use sanitize::{is_formula_start, sanitize_edited, sanitize_line, sanitize_text};
 pub use suggest::suggest;
 pub use template::{Template, TemplateError};

@@ -28,6 +28,16 @@ pub fn sanitize_line(text: &str, max: usize) -> String {
     line.trim().to_owned()
 }
 
+/// Part of a line that is edited: the same without a limit, and spaces and joined emoji stay as they are.
+pub fn sanitize_edited(text: &str) -> String {
+    let shown = text.chars().filter_map(|character| match character {
+        '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
+        hidden if is_hidden(hidden) && hidden != '\u{200d}' => None,
+        other => Some(other),
+    });
+    shown.collect()
+}
+
 /// Many lines without control characters, direction overrides or zero-width marks; line breaks stay, tabs become spaces.
 pub fn sanitize_text(text: &str) -> String {
     text.replace("\r\n", "\n")

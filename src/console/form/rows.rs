@@ -37,7 +37,7 @@ impl Form {
             if matches!(field, Field::Parameter(_)) && !std::mem::replace(&mut has_heading, true) {
                 let marked = self.model().is_some_and(|model| model.parameters.iter().any(|found| found.required));
                 let optional = if marked { "optional unless marked *" } else { "all optional" };
-                let words = format!("── parameters of {}, {optional}", self.draft.model);
+                let words = format!("── parameters of {}, {optional}", text::sanitize_line(&self.draft.model, 60));
                 rows.push(Row { field: None, line: Line::styled(format::cut(&words, width), theme.dim), cursor: None });
             }
             rows.extend(self.field_rows(field, width, theme));
