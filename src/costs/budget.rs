@@ -113,12 +113,17 @@ pub struct BudgetExceeded {
 impl BudgetExceeded {
     /// One line for an operator: `daily budget used up: jobs are held until 2026-11-28 00:00 UTC, or until the cap is raised`.
     pub fn summary(&self) -> String {
-        let name = if self.period == "day" { "daily" } else { "monthly" };
+        let name = self.name();
         let until = self.until.format("%Y-%m-%d %H:%M UTC");
         match self.over {
-            Some(_) => format!("{name} budget used up: jobs are held until {until}, or until the cap is raised"),
-            None => format!("{name} budget set: jobs whose price is unknown are held"),
+            Some(_) => format!("{name} used up: jobs are held until {until}, or until the cap is raised"),
+            None => format!("{name} set: jobs whose price is unknown are held"),
         }
+    }
+
+    /// Whether both name the same cap in the same period.
+    pub fn is_of_same_cap(&self, other: &Self) -> bool {
+        (self.period, &self.model, self.until) == (other.period, &other.model, other.until)
     }
 }
 
@@ -277,6 +282,29 @@ mod tests {
         let over = period.check(spent + four, Some(four)).unwrap_err();
         assert_eq!(over.over, Some(four));
         assert!(period.check(Usd::ZERO, None).is_err(), "an unknown price cannot be kept under a cap");
+    }
+
+    #[test]
+    fn exceeded_cap_is_named_with_its_model() {
+        let exceeded = |model: Option<&str>, until: &str| BudgetExceeded {
+            period: "day",
+            model: model.map(str::to_owned),
+            over: Some(Usd::ZERO),
+            until: until.parse().unwrap(),
+        };
+        let (midnight, next) = ("2026-12-01T00:00:00Z", "2026-12-02T00:00:00Z");
+        let of_model = exceeded(Some("flux-2-max"), midnight);
+        assert_eq!(
+            of_model.summary(),
+            "daily budget of flux-2-max used up: jobs are held until 2026-12-01 00:00 UTC, or until the cap is raised"
+        );
+        assert!(exceeded(None, midnight).summary().starts_with("daily budget used up"));
+        assert!(of_model.is_of_same_cap(&exceeded(Some("flux-2-max"), midnight)));
+        for other in
+            [exceeded(None, midnight), exceeded(Some("flux-dev"), midnight), exceeded(Some("flux-2-max"), next)]
+        {
+            assert!(!of_model.is_of_same_cap(&other), "{other:?}");
+        }
     }
 
     #[test]

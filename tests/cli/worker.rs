@@ -84,6 +84,22 @@ fn panic_of_the_dispatcher_ends_the_worker() {
 }
 
 #[test]
+fn each_cap_that_holds_jobs_is_reported() {
+    let env = TestEnv::new();
+    for model in ["flux-2-klein-4b", "flux-2-max"] {
+        env.json(&["submit", "--model", model, "a fox", "--json"]);
+        env.json(&["budget", "set", "--daily", "0", "--model", model, "--json"]);
+    }
+    let worker = Worker::start(&env, &["--until-idle"]);
+    let mut reported = [(); 2].map(|()| worker.line("daily budget of "));
+    reported.sort();
+    for (line, model) in reported.iter().zip(["flux-2-klein-4b", "flux-2-max"]) {
+        assert!(line.contains(&format!("daily budget of {model} used up")), "{reported:?}");
+    }
+    assert_eq!(worker.exit_code(), Some(1));
+}
+
+#[test]
 fn until_idle_ends_where_a_cap_holds_the_rest() {
     let env = TestEnv::new();
     env.queue(10);

@@ -303,8 +303,7 @@ impl Dispatcher {
             WorkerSignal::AccountBlocked(by, reason) => self.block_intake(by, reason).await,
             WorkerSignal::ProviderFull => self.due_queue.pause_queued_for(PROVIDER_FULL_PAUSE),
             WorkerSignal::BudgetExceeded(exceeded) => {
-                let is_announced = |old: &BudgetExceeded| (old.period, old.until) == (exceeded.period, exceeded.until);
-                if !self.announced_budgets.iter().any(is_announced) {
+                if !self.announced_budgets.iter().any(|known| known.is_of_same_cap(&exceeded)) {
                     self.announced_budgets.push(exceeded.clone());
                     self.emit(Event::BudgetExceeded(exceeded)).await;
                 }
