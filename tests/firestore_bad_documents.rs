@@ -4,6 +4,7 @@ mod age;
 mod doctor;
 mod hostile;
 mod pages;
+mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -129,7 +129,7 @@ pub trait Store: Send + Sync + 'static {
     /// Errors: `RecordConflict` otherwise. After `Unavailable` the same write may be made again.
     async fn put_shared_record(&self, record: SharedRecord) -> Result<u64, StoreError>;
 
-    /// At most `limit` shared records of a kind, the last changed first.
+    /// At most `limit` shared records of a kind, the last changed first; one that cannot be read is left out.
     async fn shared_records(&self, kind: &str, limit: usize) -> Result<Vec<SharedRecord>, StoreError>;
 
     /// Takes over documents of other programs and stores, all of this call in few durable writes, each entry of the books with its

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
+use super::StoreError;
+
 /// A record such as the pause of the intake or the settings of the store. Its body belongs to the code that names the kind; the
 /// store does not read it.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +29,18 @@ impl SharedRecord {
     /// A record that does not exist yet.
     pub fn new(kind: &str, id: &str, at: DateTime<Utc>, by: &str, body: serde_json::Value) -> Self {
         Self { kind: kind.to_owned(), id: id.to_owned(), revision: 0, at, by: by.to_owned(), body }
+    }
+
+    /// The records of a list that can be read: one that cannot is left out, and hides no other one. Errors: the store's other ones.
+    pub(crate) fn readable(records: impl Iterator<Item = Result<Self, StoreError>>) -> Result<Vec<Self>, StoreError> {
+        let is_readable = |record: &Result<Self, StoreError>| match record {
+            Err(error @ StoreError::Unusable(_)) => {
+                tracing::warn!(%error, "shared record left out of a list");
+                false
+            }
+            _ => true,
+        };
+        records.filter(is_readable).collect()
     }
 
     /// Whether both are the same change: a write that is made again after a lost reply is recognised by that.

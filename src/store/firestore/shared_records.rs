@@ -31,7 +31,7 @@ impl FirestoreStore {
             .less_than(SORT_KEY, value::text(format!("{kind}!")))
             .order(SORT_KEY, true)
             .limit(limit);
-        self.shared.client.query(query.build()).await?.iter().map(parse).collect()
+        SharedRecord::readable(self.shared.client.query(query.build()).await?.iter().map(parse))
     }
 
     pub(crate) async fn write_record(&self, record: &SharedRecord) -> Result<u64, StoreError> {

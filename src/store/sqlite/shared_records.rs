@@ -15,17 +15,13 @@ pub(super) fn get(connection: &Connection, kind: &str, id: &str) -> Result<Optio
     statement.query_row([kind, id], |row| Ok(parse(row))).optional()?.transpose()
 }
 
-/// The newest of a kind, newest first.
+/// The newest of a kind that can be read, newest first.
 pub(super) fn newest(connection: &Connection, kind: &str, limit: usize) -> Result<Vec<SharedRecord>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM shared_records WHERE kind = ?1 ORDER BY at DESC, id DESC LIMIT ?2"
     ))?;
-    let mut rows = statement.query(params![kind, i64::try_from(limit).unwrap_or(i64::MAX)])?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        records.push(parse(row)?);
-    }
-    Ok(records)
+    let rows = statement.query_map(params![kind, i64::try_from(limit).unwrap_or(i64::MAX)], |row| Ok(parse(row)))?;
+    SharedRecord::readable(rows.map(|row| row?))
 }
 
 /// Writes the record if its revision is still the one that was read, inside the transaction that the writer opened. Returns the
@@ -65,4 +61,24 @@ fn parse(row: &Row<'_>) -> Result<SharedRecord, StoreError> {
         by: row.get(4)?,
         body,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::database;
+    use super::*;
+
+    #[test]
+    fn unreadable_record_hides_no_other_one() {
+        let connection = database::in_memory().unwrap();
+        let connection = connection.lock().unwrap();
+        let record = |id: &str| SharedRecord::new("audit", id, DateTime::UNIX_EPOCH, "ada@studio", id.into());
+        for id in ["a", "b", "c"] {
+            put(&connection, &record(id)).unwrap();
+        }
+        connection.execute("UPDATE shared_records SET body = '{' WHERE id = 'b'", []).unwrap();
+        let ids: Vec<String> = newest(&connection, "audit", 10).unwrap().into_iter().map(|record| record.id).collect();
+        assert_eq!(ids, ["c", "a"]);
+        assert!(matches!(get(&connection, "audit", "b"), Err(StoreError::Unusable(_))), "by its name it is an error");
+    }
 }
