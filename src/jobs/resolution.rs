@@ -39,7 +39,7 @@ pub enum ResolveError {
     #[error("attempts {} have uncertain charges: choose one with --attempt", list(.0))]
     Several(Vec<u32>),
     /// More than one attempt has an answer.
-    #[error("attempts {} have answers: choose one", list(.0))]
+    #[error("attempts {} have answers: choose one with --attempt", list(.0))]
     SeveralAnswers(Vec<u32>),
     /// There is nothing to correct.
     #[error("no answer of this job can be corrected: a charge is still uncertain, or the provider's reply counts")]
