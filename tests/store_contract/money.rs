@@ -421,7 +421,8 @@ pub async fn simulated_charges_hide_no_real_ones(fixture: Fixture) {
         job.fail(failure(FailureCode::TicketLost, BillingStatus::Unknown, 10), None, at(10)).unwrap();
         job
     };
-    let simulated = (0..9).map(|number| doubtful(&format!("simulated-{number}"), true));
+    let simulated = (0..9).map(|number| doubtful(&format!("a-{number}"), true));
+    // Behind them in the order of the ids.
     create(&fixture.store, simulated.chain([doubtful("real", false)])).await;
     let charges = fixture.other.uncertain_charges(false, 1).await.unwrap();
     let listed: Vec<_> = charges.iter().map(|charge| (charge.job_id.as_str(), charge.amount)).collect();
