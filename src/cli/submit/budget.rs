@@ -131,9 +131,9 @@ impl Caps {
                 let reserved = reserving.iter().filter(|job| counts(&job.spec.model)).filter_map(Job::reservation);
                 let committed = charged + reserved.sum::<Usd>();
                 let counted = requests.iter().filter(|request| counts(&request.spec.model));
-                let reserves =
+                let at_most =
                     |request: &JobRequest| Some((request.estimate.at_most? + self.storage) * u64::from(request.count));
-                let needed: Option<Usd> = counted.map(reserves).sum();
+                let needed: Option<Usd> = counted.map(at_most).sum();
                 if let Err(exceeded) = period.check(committed, needed) {
                     return Some(Shortfall { exceeded, left: (period.cap - committed).max(Usd::ZERO), needed });
                 }
