@@ -158,6 +158,10 @@ fn doctor_reports_each_check() {
     }
     assert!(named("provider")["message"].as_str().unwrap().contains("credits"));
     assert!(named("money")["message"].as_str().unwrap().starts_with("simulated, no cap set"));
+    env.json(&["budget", "set", "--model", "flux-dev", "--daily", "5", "--json"]);
+    let checks = env.json(&["doctor", "--json"]);
+    assert!(checks.to_string().contains("simulated, at most $5.00 a day with flux-dev"), "{checks}");
+    env.json(&["budget", "clear", "--model", "flux-dev", "--json"]);
     env.json(&["budget", "set", "--daily", "20", "--json"]);
     env.set("DARKROOM_BUDGET_MONTHLY_USD", "100");
     env.set("DARKROOM_PROVIDER", "bfl");

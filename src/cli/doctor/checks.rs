@@ -11,7 +11,7 @@ use super::{Check, google, probe};
 use crate::catalog::Catalog;
 use crate::config::{BucketKind, Config, ProviderKind, StoreKind};
 use crate::console::ImagesMode;
-use crate::costs::Budget;
+use crate::costs::{Budget, BudgetSettings};
 use crate::engine::local::WorkerLock;
 use crate::engine::{LeftoverJournal, Pause};
 use crate::store::{CostQuery, DueQuery, PageQuery, Store, StoreError};
@@ -119,7 +119,7 @@ fn writable(folder: &Path) -> std::io::Result<()> {
 }
 
 /// The check, and the caps that the store keeps.
-async fn store(config: &Config) -> (Check, Option<Budget>) {
+async fn store(config: &Config) -> (Check, Option<BudgetSettings>) {
     const NAME: &str = "store";
     let counted = match wiring::open_store(config).await {
         Ok(store) => match wiring::verify_store(config).await {
@@ -145,15 +145,14 @@ async fn store(config: &Config) -> (Check, Option<Budget>) {
 }
 
 /// The number of jobs, the pause and the caps, after running each kind of query once, because each may need its own index or permission.
-async fn run_queries(store: &dyn Store) -> Result<(u64, Option<Pause>, Budget), StoreError> {
+async fn run_queries(store: &dyn Store) -> Result<(u64, Option<Pause>, BudgetSettings), StoreError> {
     let counts = store.counts().await?;
     let now = Utc::now();
     store.list_jobs(PageQuery { limit: 1, ..PageQuery::default() }).await?;
     store.due(DueQuery { now, simulated: true, queued: true, dead_workers: Vec::new(), limit: 1 }).await?;
     let recent = CostQuery { from: now - chrono::Duration::hours(1), to: now, simulated: true };
     store.costs(recent).await?;
-    let caps =
-        store.budget_history(1).await?.into_iter().next().map(|record| record.settings.total).unwrap_or_default();
+    let caps = store.budget_history(1).await?.into_iter().next().map(|record| record.settings).unwrap_or_default();
     Ok((counts.total(), Pause::read(store).await?, caps))
 }
 
@@ -264,13 +263,14 @@ async fn clock(address: &Url) -> Check {
 
 /// The caps that apply to a submit of this process: those of the store, lowered by the configuration. A store that cannot be read
 /// keeps its caps, and nothing is submitted meanwhile.
-fn money(config: &Config, stored: Option<Budget>) -> Check {
+fn money(config: &Config, stored: Option<BudgetSettings>) -> Check {
     const NAME: &str = "money";
     let is_known = stored.is_some();
-    let caps = stored.unwrap_or_default().lower_of(config.budget);
-    let caps = [(caps.daily, "a day"), (caps.monthly, "a month")];
-    let caps: Vec<String> =
-        caps.into_iter().filter_map(|(cap, period)| cap.map(|cap| format!("{} {period}", cap.display()))).collect();
+    let stored = stored.unwrap_or_default();
+    let mut caps = amounts(stored.total.lower_of(config.budget));
+    for (model, budget) in &stored.models {
+        caps.extend(amounts(*budget).into_iter().map(|amount| format!("{amount} with {model}")));
+    }
     let money = if config.is_simulated() { "simulated" } else { "real money" };
     if !is_known {
         let line = format!("{money}; the caps of the store are unknown until it can be read");
@@ -280,6 +280,12 @@ fn money(config: &Config, stored: Option<Budget>) -> Check {
         return Check::ok(NAME, format!("{money}, no cap set; `darkroom budget set --daily 20` sets one"));
     }
     Check::ok(NAME, format!("{money}, at most {}", caps.join(", ")))
+}
+
+/// `$5.00 a day`, `$90.00 a month`.
+fn amounts(budget: Budget) -> Vec<String> {
+    let caps = [(budget.daily, "a day"), (budget.monthly, "a month")];
+    caps.into_iter().filter_map(|(cap, period)| cap.map(|cap| format!("{} {period}", cap.display()))).collect()
 }
 
 fn terminal(config: &Config) -> Check {

@@ -34,9 +34,7 @@ pub struct CloneArgs {
 /// Adds and removes tags.
 pub async fn tag(session: &Session, args: &TagArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let added = args.add.iter().cloned();
-    let words: Vec<String> = added.chain(args.remove.iter().map(|tag| format!("-{tag}"))).collect();
-    let edit = TagEdit::parse(&words.join(" ")).map_err(CliError::Usage)?;
+    let edit = TagEdit::of_tags(&args.add, &args.remove).map_err(CliError::Usage)?;
     let mut context = JobCommandContext::open(session, &args.target, BulkAction::Tag(edit)).await?;
     let outcome = context.apply().await?;
     context.report(session, outcome, "tagged").await

@@ -23,6 +23,25 @@ pub struct TagEdit {
 }
 
 impl TagEdit {
+    /// The tags as they are, so that a tag with a space can be named. Errors: one line.
+    pub fn of_tags(add: &[String], remove: &[String]) -> Result<Self, String> {
+        let mut edit = Self::default();
+        for (list, tags) in [(&mut edit.add, add), (&mut edit.remove, remove)] {
+            for tag in tags.iter().map(|tag| entered_line(tag.trim()).text) {
+                if tag.is_empty() {
+                    return Err("a tag is empty".to_owned());
+                }
+                if !list.contains(&tag) {
+                    list.push(tag);
+                }
+            }
+        }
+        if let Some(tag) = edit.add.iter().find(|tag| tag.chars().count() > MAX_TAG) {
+            return Err(too_long(tag));
+        }
+        Ok(edit)
+    }
+
     /// Reads `cover -draft`: words are added, words behind a minus are removed. Errors: one line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut edit = Self::default();
@@ -35,7 +54,7 @@ impl TagEdit {
                 return Err("a minus needs the tag that it removes, without a space between".to_owned());
             }
             if tag.chars().count() > MAX_TAG {
-                return Err(format!("'{}' is longer than {MAX_TAG} characters", sanitize_line(tag, 12)));
+                return Err(too_long(tag));
             }
             if !list.iter().any(|known| known == tag) {
                 list.push(tag.to_owned());
@@ -68,6 +87,10 @@ impl TagEdit {
         let removed = self.remove.iter().map(|tag| format!("-{tag}"));
         sanitize_line(&added.chain(removed).collect::<Vec<_>>().join(" "), 120)
     }
+}
+
+fn too_long(tag: &str) -> String {
+    format!("'{}' is longer than {MAX_TAG} characters", sanitize_line(tag, 12))
 }
 
 /// What a clone changes, in the order in which it was typed.
@@ -203,6 +226,14 @@ mod tests {
         assert!(TagEdit::parse(" - ").is_err() && TagEdit::parse("").is_err());
         let many: Vec<String> = (0..20).map(|number| number.to_string()).collect();
         assert!(edit.applied_to(&many).unwrap_err().contains("21 tags"));
+    }
+
+    #[test]
+    fn tag_with_a_space_is_removed_as_it_is() {
+        let edit = TagEdit::of_tags(&["cover".to_owned()], &["from page, old".to_owned()]).unwrap();
+        assert_eq!(edit.applied_to(&["from page, old".to_owned(), "from".to_owned()]).unwrap(), ["from", "cover"]);
+        assert_eq!(TagEdit::of_tags(&[" ".to_owned()], &[]).unwrap_err(), "a tag is empty");
+        assert!(TagEdit::of_tags(&["x".repeat(41)], &[]).is_err());
     }
 
     #[test]
