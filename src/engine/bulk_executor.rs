@@ -605,6 +605,15 @@ mod tests {
         let end = bench.run("w1", &record.id).await.unwrap();
         assert_eq!((end.record.changed, end.record.unchanged), (118, 2), "they cost more than was confirmed");
         assert_eq!(end.record.reasons, ["it changed after it was counted"]);
+        let edit = SpecEdit::parse("seed=8").unwrap();
+        let record = bench.start(BulkAction::Clone { edit, simulated: true }, now()).await;
+        std::fs::remove_file(&path).unwrap();
+        let end = bench.run("w1", &record.id).await.unwrap();
+        assert!(
+            end.record.reasons[0].ends_with("this worker cannot read its input images"),
+            "{:?}",
+            end.record.reasons
+        );
     }
 
     #[tokio::test]

@@ -125,8 +125,11 @@ impl OperatorCommands {
                 Err(error) => Err(rejection(error)?),
             };
             let request = match job.and_then(|job| edit.clone_of(&job)) {
-                Ok(new) if fingerprint_of_clone(&new).await? == counted => Ok(new),
-                Ok(_) => Err(CHANGED.to_owned()),
+                Ok(new) => match fingerprint_of_clone(&new).await? {
+                    (now, _) if now == counted => Ok(new),
+                    (_, true) => Err(CHANGED.to_owned()),
+                    (_, false) => Err(UNMEASURED.to_owned()),
+                },
                 Err(why) => Err(why),
             };
             let request = match request {
@@ -163,10 +166,16 @@ impl OperatorCommands {
 /// Why a job is left alone.
 const CHANGED: &str = "it changed after it was counted";
 
-/// The fingerprint of a clone, by the sizes that its input images have now.
-async fn fingerprint_of_clone(new: &NewJob) -> Result<i64, StoreError> {
+/// The same, perhaps only because its files are on the machine where it was counted.
+const UNMEASURED: &str = "it changed after it was counted, or this worker cannot read its input images";
+
+/// The fingerprint of a clone, by the sizes that its input images have now, and whether all of them are known.
+async fn fingerprint_of_clone(new: &NewJob) -> Result<(i64, bool), StoreError> {
     let (catalog, spec) = (Catalog::builtin(), new.spec.clone());
-    let compute = move || clone_fingerprint(&spec, &catalog.measure_inputs(&spec), catalog);
+    let compute = move || {
+        let sizes = catalog.measure_inputs(&spec);
+        (clone_fingerprint(&spec, &sizes, catalog), catalog.has_sizes(&spec, &sizes))
+    };
     if !catalog.has_inputs(&new.spec) {
         return Ok(compute());
     }
