@@ -45,7 +45,7 @@ pub enum Message {
     EffectDone(Notice),
     /// The sizes of the input images that a form asked for, and which files cannot be read.
     InputsMeasured(Spec, InputSizes, Vec<SpecError>),
-    /// The price of requests for which the console asked.
+    /// The price of the requests of `Effect::PriceRequests`.
     RequestsPriced(PricedRequests),
     /// The terminal reported a light background.
     LightBackground,

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// First poll after the submit, in seconds: it costs nothing, and a simulator may be done.
 const FIRST: f64 = 0.005;
 
-/// How much later each poll is than the one before, until the model's usual time comes near.
+/// A pause as a multiple of the ticket's age, before the image may be there.
 const GROWTH: f64 = 1.5;
 
 /// Longest pause around and soon after the usual time, in seconds.
@@ -42,7 +42,7 @@ pub fn poll_delay(elapsed: Duration, typical: (f64, f64), retry_after: Option<Du
     let pause = Duration::from_secs_f64(pause * (0.85 + 0.3 * jitter));
     match retry_after {
         // Upwards only: what was requested is kept, but not by all tickets in the same instant.
-        Some(asked) if asked >= pause => asked.saturating_add(Duration::from_secs_f64(jitter * 0.25)),
+        Some(requested) if requested >= pause => requested.saturating_add(Duration::from_secs_f64(jitter * 0.25)),
         _ => pause,
     }
 }
